@@ -114,7 +114,9 @@ as $$
     'polls', (select count(*) from (select 1 from genflow.attempts where closed_at is null and task_id is not null and next_poll_at <= t.now limit 100) p),
     'listings', (select count(*) from (select 1 from genflow.attempts a where genflow.listing_due(a, t.now) limit 100) l),
     'persists', (select count(*) from (select 1 from genflow.attempts where next_persist_at <= t.now limit 100) s),
-    'purges', (select count(*) from (select 1 from genflow.storage_purges where done_at is null and due_at <= t.now limit 100) u))
+    'purges', (select count(*) from (select 1 from genflow.storage_purges where done_at is null and due_at <= t.now limit 100) u),
+    'balance', (select count(*) from genflow.settings g, genflow.provider b where g.singleton and b.singleton
+      and g.min_provider_balance_usd is not null and coalesce(b.balance_at <= t.now - interval '15 minutes', true)))
   from (select genflow.clock() as now) t
 $$;
 comment on function genflow.http_work() is 'What is due that SQL cannot do itself, counted to 100 a kind.';
@@ -122,7 +124,7 @@ comment on function genflow.http_work() is 'What is due that SQL cannot do itsel
 create function public.http_work_due() returns jsonb
 language sql volatile security definer set search_path = ''
 as $$ select genflow.http_work() $$;
-comment on function public.http_work_due() is 'What is due for the sweep function, counted to 100 a kind: {ready, polls, listings, persists, purges}.';
+comment on function public.http_work_due() is 'What is due for the sweep function, counted to 100 a kind: {ready, polls, listings, persists, purges, balance}.';
 
 revoke execute on function genflow.listing_due(genflow.attempts, timestamptz), genflow.poll_interval(genflow.attempts), genflow.http_work()
   from public, anon, authenticated, service_role;

@@ -1,0 +1,13 @@
+// The backend: one verb a file, everything outside passed in as ports. It talks to provider, storage and kernel;
+// it decides nothing about state, money or order (SQL does) and knows nothing of HTTP requests (functions do).
+
+export { type Callback, maxCallbackBytes, type Received, receiveCallback } from "./callback.ts";
+export { type Cancel, cancel } from "./cancel.ts";
+export { dispatch } from "./dispatch.ts";
+export { createKernel, type Kernel, KernelError, type Refusal, type Rpc, type Work } from "./kernel.ts";
+export { createLog, errorName, type Log, type LogFields } from "./log.ts";
+export type { Backend, BackendConfig, Store } from "./ports.ts";
+export { type Start, start } from "./start.ts";
+export { rpcOf, storeOf } from "./supabase.ts";
+export { sweep } from "./sweep.ts";
+export { isSweepStamp, sweepStamp, sweepStampHeader } from "./sweep-stamp.ts";

@@ -1,0 +1,72 @@
+// Stores what the provider delivered: fetch, check, upload under the lease's own path, record. A picture counts when
+// it is recorded; whatever a lost worker left behind unrecorded is purged.
+
+import { sha256Hex } from "./digest.ts";
+import type { Persist } from "./kernel.ts";
+import { errorName } from "./log.ts";
+import { fetchOutput } from "./output.ts";
+import type { Backend } from "./ports.ts";
+
+export const picturesBucket = "generations";
+/** Left of the lease for recording, after the last byte. */
+const recordMarginMs = 10_000;
+const providerOrigin = "https://api.wavespeed.ai";
+
+/** Stores one attempt's pictures, if nobody else is at it. */
+export async function persistAttempt(backend: Backend, attemptId: string): Promise<void> {
+  const { claims } = await backend.kernel.claimPersists(backend.newId(), 1, attemptId);
+  for (const claim of claims) await persist(backend, claim);
+}
+
+/** Stores what is due; answers how many jobs it took up. */
+export async function persistDue(backend: Backend, limit: number): Promise<number> {
+  const { claims } = await backend.kernel.claimPersists(backend.newId(), limit);
+  for (const claim of claims) await persist(backend, claim);
+  return claims.length;
+}
+
+async function persist(backend: Backend, claim: Persist): Promise<void> {
+  const signal = AbortSignal.timeout(Math.max(0, claim.leaseSeconds * 1000 - recordMarginMs));
+  const failures: { index: number; permanent: boolean }[] = [];
+  // One after the other: two large pictures at once would not fit a function's memory.
+  for (const image of claim.images) {
+    const failure = await persistImage(backend, claim, image, signal);
+    if (failure !== null) failures.push({ index: image.index, permanent: failure === "permanent" });
+  }
+  const { status } = await backend.kernel.complete(claim.attemptId, claim.leaseToken, failures);
+  backend.log("persist", { traceId: claim.traceId, jobId: claim.jobId, failures: failures.length, status });
+}
+
+async function persistImage(
+  { kernel, store, log, fetch, config }: Backend,
+  claim: Persist,
+  image: Persist["images"][number],
+  signal: AbortSignal,
+): Promise<"permanent" | "transient" | null> {
+  const ids = { traceId: claim.traceId, jobId: claim.jobId, index: image.index };
+  const trustedOrigin = new URL(config.wavespeedBaseUrl).origin;
+  const output = await fetchOutput({
+    url: image.url,
+    fetch,
+    signal,
+    trustedOrigin: trustedOrigin === providerOrigin ? null : trustedOrigin,
+  });
+  if (output.kind !== "image") {
+    log("output_failed", { ...ids, kind: output.kind, reason: output.reason });
+    return output.kind === "unusable" ? "permanent" : "transient";
+  }
+  try {
+    await store.upload(picturesBucket, image.path, output.bytes, output.facts.contentType);
+    const { recorded } = await kernel.recordImage(claim.attemptId, claim.leaseToken, {
+      index: image.index,
+      ...output.facts,
+      bytes: output.bytes.byteLength,
+      sha256: await sha256Hex(output.bytes),
+      flagged: image.flagged,
+    });
+    return recorded ? null : "transient";
+  } catch (error) {
+    log("store_failed", { ...ids, error: errorName(error) });
+    return "transient";
+  }
+}

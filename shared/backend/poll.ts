@@ -1,0 +1,62 @@
+// Asks the provider for what no callback brought: results of known tasks, and its list for submits without an answer.
+
+import type { Listing } from "./kernel.ts";
+import type { Backend } from "./ports.ts";
+import { followUp, settle } from "./settle.ts";
+
+const pageSize = 100;
+/** 5,000 predictions of one model in a few minutes is far above any account's limit. */
+const maxPages = 50;
+
+/** Polls one attempt, if it is due. */
+export async function pollAttempt(backend: Backend, attemptId: string): Promise<void> {
+  const { polls } = await backend.kernel.claimPolls(backend.newId(), 1, attemptId);
+  for (const poll of polls) await pollTask(backend, poll.taskId);
+}
+
+/** Polls and lists what is due; answers how many it asked for. */
+export async function pollDue(backend: Backend, limit: number): Promise<number> {
+  const claimId = backend.newId();
+  const { polls, listings } = await backend.kernel.claimPolls(claimId, limit);
+  for (const poll of polls) {
+    // The rest is due again by itself; going on would only lengthen the limit.
+    if (await pollTask(backend, poll.taskId) === "rate_limited") break;
+  }
+  for (const listing of listings) await look(backend, claimId, listing);
+  return polls.length + listings.length;
+}
+
+async function pollTask(backend: Backend, taskId: string): Promise<"done" | "rate_limited"> {
+  const answer = await backend.provider.result(taskId);
+  if (answer.kind === "rate_limited") return "rate_limited";
+  // Not found is neither an end nor a proof of absence, and an unreachable provider proves nothing at all.
+  if (answer.kind === "prediction") await followUp(backend, await settle(backend, answer.prediction, null));
+  return "done";
+}
+
+async function look(backend: Backend, claimId: string, listing: Listing): Promise<void> {
+  const found: { id: string; createdAt: string; matches: boolean }[] = [];
+  let complete = false;
+  for (let page = 1; page <= maxPages; page++) {
+    const answer = await backend.provider.list({
+      modelId: listing.path,
+      createdAfter: listing.from,
+      createdBefore: listing.to,
+      page,
+      pageSize,
+    });
+    if (answer.kind !== "ok" || answer.value.unreadable > 0) break;
+    for (const { id, createdAt, input } of answer.value.items) {
+      const matches = input !== undefined && listing.seed !== null && input["prompt"] === listing.prompt &&
+        input["seed"] === listing.seed;
+      // Without a time it cannot be placed outside the window, so it counts as inside.
+      found.push({ id, createdAt: createdAt ?? listing.from, matches });
+    }
+    if (answer.value.items.length === 0) {
+      complete = true;
+      break;
+    }
+  }
+  const { decision } = await backend.kernel.recordListing(listing.attemptId, { claimId, predictions: found, complete });
+  backend.log("listing", { traceId: listing.traceId, attemptId: listing.attemptId, found: found.length, decision });
+}

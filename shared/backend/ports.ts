@@ -1,0 +1,41 @@
+// What the backend needs from outside. Everything that waits, draws, stores or talks comes in through here.
+
+import type { Wavespeed } from "../wavespeed/mod.ts";
+import type { Kernel } from "./kernel.ts";
+import type { Log } from "./log.ts";
+
+/** Object storage, with rights over every bucket. */
+export interface Store {
+  /** `taken`: an object of that name is there already; it was not overwritten. */
+  upload(bucket: string, path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<"stored" | "taken">;
+  download(bucket: string, path: string): Promise<Blob>;
+  /** A URL that reads the object without credentials for `seconds`. */
+  sign(bucket: string, path: string, seconds: number): Promise<string>;
+  /** Names that are not there count as removed. */
+  remove(bucket: string, paths: string[]): Promise<void>;
+}
+
+export interface BackendConfig {
+  /** The provider's origin: what its outputs may come from over plain http, if it is a stand-in. */
+  wavespeedBaseUrl: string;
+  /** Where the provider calls back; null: results are found by polling alone. */
+  webhookUrl: string | null;
+  webhookSecrets: readonly string[];
+  /** Keys the token in a callback's address. */
+  callbackSecret: string;
+  /** How reference images reach the provider: by signed URL, or by upload where ours cannot be reached from outside. */
+  inputDelivery: "signed_url" | "upload";
+}
+
+export interface Backend {
+  kernel: Kernel;
+  provider: Wavespeed;
+  store: Store;
+  /** For the provider's outputs; the provider's client has its own. */
+  fetch: typeof fetch;
+  /** Milliseconds since the epoch. */
+  now: () => number;
+  newId: () => string;
+  log: Log;
+  config: BackendConfig;
+}

@@ -1,0 +1,31 @@
+// A result from callback or poll: the kernel decides, then the picture is stored and freed slots are used.
+
+import { failureClass, type Prediction } from "../wavespeed/mod.ts";
+import { dispatch } from "./dispatch.ts";
+import type { Settled } from "./kernel.ts";
+import { persistAttempt } from "./persist.ts";
+import type { Backend } from "./ports.ts";
+
+/** `attemptId` ties a task that no attempt knows yet; it is ignored where the task is known. */
+export async function settle(backend: Backend, prediction: Prediction, attemptId: string | null): Promise<Settled> {
+  const settled = await backend.kernel.settle(prediction.id, attemptId, {
+    status: prediction.status,
+    outputs: prediction.outputs,
+    flagged: prediction.flagged,
+    class: failureClass(prediction),
+  });
+  backend.log("settle", {
+    jobId: settled.jobId,
+    attemptId: settled.attemptId,
+    provider: prediction.status,
+    status: settled.status,
+    next: settled.next,
+  });
+  return settled;
+}
+
+/** The slow half: stores what was delivered, then hands freed slots on. */
+export async function followUp(backend: Backend, settled: Settled): Promise<void> {
+  if (settled.next === "persist" && settled.attemptId !== undefined) await persistAttempt(backend, settled.attemptId);
+  if (settled.next === "persist" || settled.next === "none") await dispatch(backend);
+}

@@ -1,0 +1,83 @@
+// One attempt: at most one POST, and what it came to is recorded whatever it was.
+
+import { buildInput, type Submission } from "../wavespeed/mod.ts";
+import { callbackToken, callbackTokenHash, callbackUrl } from "./callback-token.ts";
+import { deliverInputs } from "./inputs.ts";
+import type { Claim, SubmissionOutcome } from "./kernel.ts";
+import { errorName } from "./log.ts";
+import type { Backend } from "./ports.ts";
+
+export async function submit(backend: Backend, claim: Claim): Promise<void> {
+  const { kernel, log, newId, config } = backend;
+  const ids = { traceId: claim.traceId, jobId: claim.jobId, attemptId: claim.attemptId };
+  const prepared = await prepareInput(backend, claim);
+  const token = await callbackToken(config.callbackSecret, claim.attemptId);
+  const sendId = newId();
+  const askedAtMs = backend.now();
+  const mark = await kernel.markSending(claim.attemptId, claim.leaseToken, sendId, await callbackTokenHash(token));
+  if (!mark.go) {
+    log("submit_skipped", { ...ids, reason: mark.reason });
+    return;
+  }
+  const outcome = prepared.kind === "refused"
+    ? prepared.outcome
+    : await post(backend, claim, prepared.input, callbackUrl(config.webhookUrl, claim.attemptId, token), {
+      // The lease runs from some moment after we asked, so this never overestimates what is left.
+      leaseLeftMs: mark.leaseSeconds * 1000 - (backend.now() - askedAtMs),
+    });
+  await kernel.recordSubmission(claim.attemptId, sendId, outcome);
+  log("submit", { ...ids, outcome: outcome.kind, class: outcome.kind === "rejected" ? outcome.class : undefined });
+}
+
+type Prepared = { kind: "ready"; input: Record<string, unknown> } | { kind: "refused"; outcome: SubmissionOutcome };
+
+async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
+  let inputUrls: string[];
+  try {
+    inputUrls = await deliverInputs(backend, claim.inputPaths);
+  } catch (error) {
+    backend.log("inputs_unreachable", { traceId: claim.traceId, jobId: claim.jobId, error: errorName(error) });
+    return { kind: "refused", outcome: { kind: "rejected", class: "input_unreachable" } };
+  }
+  try {
+    return { kind: "ready", input: buildInput(claim.model, { ...claim, inputUrls }) };
+  } catch (error) {
+    // The catalogue row cannot express what it allows: its fault, and it would fail again.
+    backend.log("catalogue_fault", { traceId: claim.traceId, jobId: claim.jobId, error: errorName(error) });
+    return { kind: "refused", outcome: { kind: "rejected", class: "bad_input" } };
+  }
+}
+
+async function post(
+  { provider }: Backend,
+  claim: Claim,
+  input: Record<string, unknown>,
+  webhookUrl: string | undefined,
+  { leaseLeftMs }: { leaseLeftMs: number },
+): Promise<SubmissionOutcome> {
+  const deadlineMs = claim.submitDeadlineSeconds * 1000;
+  // Begun later, the POST could outlive the lease, and a second worker could follow it.
+  if (leaseLeftMs < deadlineMs) return { kind: "rejected", class: "interrupted" };
+  const submission = await provider.submit({
+    modelId: claim.model.path,
+    input,
+    deadlineMs,
+    ...(webhookUrl === undefined ? {} : { webhookUrl }),
+  });
+  return outcomeOf(submission);
+}
+
+function outcomeOf(submission: Submission): SubmissionOutcome {
+  switch (submission.kind) {
+    case "accepted":
+      return { kind: "accepted", taskId: submission.taskId };
+    case "rejected":
+      return {
+        kind: "rejected",
+        class: submission.class,
+        ...(submission.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: submission.retryAfterSeconds }),
+      };
+    case "unknown":
+      return { kind: "unknown", cause: submission.cause };
+  }
+}

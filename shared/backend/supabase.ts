@@ -1,0 +1,47 @@
+// The ports that a Supabase client with the secret key fulfils: the kernel's calls and object storage.
+
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { KernelError, type Rpc } from "./kernel.ts";
+import type { Store } from "./ports.ts";
+
+/** Longer than the database's own 8 s limit, so that its verdict arrives rather than our impatience. */
+const rpcDeadlineMs = 10_000;
+
+export function rpcOf(client: SupabaseClient): Rpc {
+  return async (name, args) => {
+    const { data, error, status } = await client.rpc(name, args).abortSignal(AbortSignal.timeout(rpcDeadlineMs));
+    if (error === null) return data;
+    const isTransport = status === 0 || status === 502 || status === 503 || status === 504;
+    throw new KernelError(name, error.code || `http_${status}`, isTransport);
+  };
+}
+
+class StoreError extends Error {
+  override readonly name = "StoreError";
+}
+
+export function storeOf(client: SupabaseClient): Store {
+  return {
+    async upload(bucket, path, bytes, contentType) {
+      const { error } = await client.storage.from(bucket).upload(path, bytes, { contentType, upsert: false });
+      if (error === null) return "stored";
+      // The real status stands in the body: Storage answers nearly everything with HTTP 400.
+      if ("statusCode" in error && String(error.statusCode) === "409") return "taken";
+      throw new StoreError(`upload to ${bucket} failed`);
+    },
+    async download(bucket, path) {
+      const { data, error } = await client.storage.from(bucket).download(path);
+      if (error !== null) throw new StoreError(`download from ${bucket} failed`);
+      return data;
+    },
+    async sign(bucket, path, seconds) {
+      const { data, error } = await client.storage.from(bucket).createSignedUrl(path, seconds);
+      if (error !== null) throw new StoreError(`signing in ${bucket} failed`);
+      return data.signedUrl;
+    },
+    async remove(bucket, paths) {
+      const { error } = await client.storage.from(bucket).remove(paths);
+      if (error !== null) throw new StoreError(`removal from ${bucket} failed`);
+    },
+  };
+}

@@ -1,0 +1,19 @@
+// Everything that crosses the wire, as zod schemas, and the one catalogue of error codes.
+// Imports nothing of ours; the backend, the functions and the client all build on it.
+
+export { canonicalJson, hashRequest } from "./canonical-json.ts";
+export { CancelAnswer, CancelRequest } from "./cancel.ts";
+export { type JobErrorCode, jobErrors } from "./job-errors.ts";
+export {
+  GenerationImage,
+  GenerationJob,
+  type GenerationStatus,
+  generationStatuses,
+  hasEnded,
+  terminalStatuses,
+} from "./generation.ts";
+export { Problem, type ProblemExtras, problemOf } from "./problem.ts";
+export { type ProblemCode, problems } from "./problems.ts";
+export { ChangeMessage, changeEvent, changeTopic } from "./push.ts";
+export { imageFromRow, jobFromRow } from "./rows.ts";
+export { idempotencyKeyHeader, IdempotencyKey, maxStartBytes, Queue, StartAnswer, StartRequest } from "./start.ts";

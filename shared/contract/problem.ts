@@ -1,0 +1,35 @@
+// An error as it crosses the wire: RFC 9457 problem+json with a stable code.
+
+import * as z from "zod";
+import { type ProblemCode, problems } from "./problems.ts";
+
+const codes = Object.keys(problems) as [ProblemCode, ...ProblemCode[]];
+
+export const Problem = z.object({
+  type: z.string(),
+  /** Stable; see the catalogue. A client must decode codes that it does not know. */
+  code: z.enum(codes),
+  status: z.number().int(),
+  title: z.string(),
+  /** What to do. */
+  detail: z.string(),
+  trace_id: z.string(),
+  /** The request's fields that are wrong. */
+  fields: z.array(z.string()).optional(),
+  /** What would be accepted instead. */
+  allowed: z.array(z.union([z.string(), z.number()])).optional(),
+  retry_after_seconds: z.number().int().nonnegative().optional(),
+  /** Credits at hand, on insufficient_credits. */
+  balance: z.number().int().optional(),
+  /** Credits needed, on insufficient_credits. */
+  price: z.number().int().optional(),
+});
+export type Problem = z.infer<typeof Problem>;
+
+export type ProblemExtras = Pick<Problem, "fields" | "allowed" | "retry_after_seconds" | "balance" | "price">;
+
+/** Builds the catalogue's problem for `code`. */
+export function problemOf(code: ProblemCode, traceId: string, extras: ProblemExtras = {}): Problem {
+  const { status, title, action } = problems[code];
+  return { type: "about:blank", code, status, title, detail: action, trace_id: traceId, ...extras };
+}

@@ -1,0 +1,45 @@
+// POST start-generation: what is asked and what is answered.
+
+import * as z from "zod";
+import { GenerationJob } from "./generation.ts";
+
+/** Larger bodies are refused: pictures go to Storage, never through here. */
+export const maxStartBytes = 64 * 1024;
+export const idempotencyKeyHeader = "idempotency-key";
+export const IdempotencyKey = z.uuid();
+
+const maxPromptCharacters = 10_000;
+const maxInputs = 14;
+const maxSeed = 2_147_483_647;
+
+/** Which values a model allows is the catalogue's matter; this is only the shape. Unknown fields are refused. */
+export const StartRequest = z.strictObject({
+  modelId: z.string().min(1).max(100),
+  prompt: z.string().max(maxPromptCharacters),
+  aspectRatio: z.string().min(1).max(10),
+  numImages: z.number().int().min(1).max(15).optional(),
+  seed: z.number().int().min(0).max(maxSeed).optional(),
+  /** Object names in the bucket `generation-inputs`, beginning with the user's id. */
+  inputPaths: z.array(z.string().min(1).max(1024)).max(maxInputs).optional(),
+  /** An ended job of the caller that this one tries again. */
+  retryOf: z.uuid().optional(),
+});
+export type StartRequest = z.infer<typeof StartRequest>;
+
+export const Queue = z.object({
+  /** Jobs ahead. */
+  position: z.number().int().nonnegative(),
+  /** False: the position is a lower bound. */
+  exact: z.boolean(),
+  /** Rough seconds until the picture is made. */
+  etaSeconds: z.number().int().nonnegative(),
+});
+export type Queue = z.infer<typeof Queue>;
+
+/** 202 for a new job, 200 for the same key again: then everything is as of now. */
+export const StartAnswer = z.object({
+  job: GenerationJob,
+  account: z.object({ balance: z.number().int(), seq: z.number().int().nonnegative() }),
+  queue: Queue,
+});
+export type StartAnswer = z.infer<typeof StartAnswer>;

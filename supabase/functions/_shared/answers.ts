@@ -1,0 +1,35 @@
+// Answers as every function gives them: JSON, or the catalogue's problem as problem+json.
+
+import { type ProblemCode, type ProblemExtras, problemOf, problems } from "../../../shared/contract/mod.ts";
+import type { Refusal } from "../../../shared/backend/mod.ts";
+
+export function json(status: number, body: unknown, traceId: string): Response {
+  return Response.json(body, { status, headers: { "cache-control": "no-store", "x-trace-id": traceId } });
+}
+
+export function problem(code: ProblemCode, traceId: string, extras: ProblemExtras = {}): Response {
+  const body = problemOf(code, traceId, extras);
+  const headers = new Headers({
+    "content-type": "application/problem+json",
+    "cache-control": "no-store",
+    "x-trace-id": traceId,
+  });
+  if (extras.retry_after_seconds !== undefined) headers.set("retry-after", String(extras.retry_after_seconds));
+  return new Response(JSON.stringify(body), { status: body.status, headers });
+}
+
+/** What the kernel refused with. A code that the catalogue does not know is our own fault. */
+export function refused({ error }: Refusal, traceId: string): Response {
+  if (!isProblemCode(error.code)) return problem("internal_error", traceId);
+  return problem(error.code, traceId, {
+    ...(error.fields === undefined ? {} : { fields: error.fields }),
+    ...(error.allowed === undefined ? {} : { allowed: error.allowed }),
+    ...(error.retryAfterSeconds === undefined ? {} : { retry_after_seconds: error.retryAfterSeconds }),
+    ...(error.balance === undefined ? {} : { balance: error.balance }),
+    ...(error.price === undefined ? {} : { price: error.price }),
+  });
+}
+
+function isProblemCode(code: string): code is ProblemCode {
+  return Object.hasOwn(problems, code);
+}

@@ -1,0 +1,25 @@
+// POST start-generation: answers as soon as the job is queued; the submit goes on after the answer.
+
+import { dispatch, start } from "../../../shared/backend/mod.ts";
+import { IdempotencyKey, idempotencyKeyHeader, maxStartBytes, StartRequest } from "../../../shared/contract/mod.ts";
+import { afterAnswer } from "../_shared/after.ts";
+import { json, problem, refused } from "../_shared/answers.ts";
+import { parseJson } from "../_shared/body.ts";
+import { userEndpoint } from "../_shared/endpoint.ts";
+
+export default userEndpoint(maxStartBytes, async ({ request, body, userId, traceId, backend }) => {
+  const key = IdempotencyKey.safeParse(request.headers.get(idempotencyKeyHeader)?.toLowerCase());
+  if (!key.success) return problem("idempotency_key_missing", traceId, { fields: ["Idempotency-Key"] });
+  const parsed = parseJson(body);
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return problem("invalid_json", traceId);
+  const asked = StartRequest.safeParse(parsed);
+  if (!asked.success) {
+    const fields = asked.error.issues.flatMap((issue) => issue.code === "unrecognized_keys" ? issue.keys : [issue.path.join(".")]);
+    return problem("invalid_request", traceId, { fields: [...new Set(fields)] });
+  }
+  const started = await start(backend, { userId, idempotencyKey: key.data, request: asked.data, traceId });
+  if (started.kind === "refused") return refused(started.refusal, traceId);
+  // On a replay too: the first call may have died before it handed the job on.
+  afterAnswer("dispatch", traceId, dispatch(backend));
+  return json(started.kind === "started" ? 202 : 200, started.answer, traceId);
+});

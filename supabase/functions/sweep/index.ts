@@ -1,0 +1,19 @@
+// POST sweep: the database's knock. Answers what is due at once, for the knock waits only seconds; works after that.
+
+import { isSweepStamp, sweep, sweepStampHeader } from "../../../shared/backend/mod.ts";
+import { afterAnswer } from "../_shared/after.ts";
+import { json, problem } from "../_shared/answers.ts";
+import { environmentOnce } from "../_shared/backend.ts";
+import { machineEndpoint } from "../_shared/endpoint.ts";
+
+const maxSweepBytes = 1024;
+
+export default machineEndpoint(maxSweepBytes, async ({ request, traceId, backend }) => {
+  const stamp = request.headers.get(sweepStampHeader);
+  if (!await isSweepStamp(stamp, environmentOnce().sweepSecret, backend.now() / 1000)) {
+    return problem("unauthorized", traceId);
+  }
+  const due = await backend.kernel.workDue();
+  afterAnswer("sweep", traceId, sweep(backend));
+  return json(202, { due }, traceId);
+});
