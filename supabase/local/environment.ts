@@ -1,0 +1,68 @@
+// What the stack takes from the outside (`.env`, the shell) and what its functions find in their environment.
+
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseEnv } from "node:util";
+import type { StackKeys } from "./keys.ts";
+
+/** With a key, the stack talks to the real provider, which costs money; without, to the stand-in. */
+const TAKEN = ["WAVESPEED_API_KEY", "WAVESPEED_BASE_URL", "WAVESPEED_WEBHOOK_SECRETS", "PUBLIC_WEBHOOK_URL"];
+
+/**
+ * The provider's settings from the shell, else from the project's `.env`. For `npm start` and `npm run generate`;
+ * startStack itself reads neither, so no test can spend money by accident.
+ */
+export function readEnvironment(projectDirectory: string): Record<string, string> {
+  const file = parseEnv(readDotEnv(join(projectDirectory, ".env")));
+  const found: Record<string, string> = {};
+  for (const name of TAKEN) {
+    const value = process.env[name] ?? file[name];
+    if (value) found[name] = value;
+  }
+  return found;
+}
+
+function readDotEnv(file: string): string {
+  try {
+    return readFileSync(file, "utf8");
+  } catch {
+    return ""; // it is optional
+  }
+}
+
+export interface FunctionsEnvironmentOptions {
+  url: string;
+  databaseUrl: string;
+  keys: StackKeys;
+  jwks: object;
+  /** The stand-in, or null for the real provider. */
+  provider: { url: string; apiKey: string; webhookSecret: string } | null;
+  extra: Record<string, string>;
+}
+
+export function functionsEnvironment(options: FunctionsEnvironmentOptions): Record<string, string> {
+  const { url, databaseUrl, keys, jwks, provider, extra } = options;
+  const { PUBLIC_WEBHOOK_URL: publicWebhookUrl, ...rest } = extra;
+  const standIn: Record<string, string> = provider
+    ? {
+      WAVESPEED_API_KEY: provider.apiKey,
+      WAVESPEED_BASE_URL: provider.url,
+      WAVESPEED_WEBHOOK_SECRETS: provider.webhookSecret,
+      GENFLOW_WEBHOOK_URL: `${url}/functions/v1/wavespeed-webhook`,
+    }
+    : {};
+  return {
+    SUPABASE_URL: url,
+    SUPABASE_DB_URL: databaseUrl,
+    SUPABASE_PUBLISHABLE_KEYS: JSON.stringify({ default: keys.publishableKey }),
+    SUPABASE_SECRET_KEYS: JSON.stringify({ default: keys.secretKey }),
+    SUPABASE_JWKS: JSON.stringify(jwks),
+    SB_REGION: "local",
+    GENFLOW_CALLBACK_SECRET: keys.callbackSecret,
+    GENFLOW_SWEEP_SECRET: keys.sweepSecret,
+    ...standIn,
+    // The real provider cannot reach 127.0.0.1: callbacks only with an address that it can.
+    ...(publicWebhookUrl ? { GENFLOW_WEBHOOK_URL: publicWebhookUrl } : {}),
+    ...rest,
+  };
+}

@@ -1,0 +1,11 @@
+// What every storage route works with.
+
+import type { Access } from "./access.ts";
+import type { Blobs } from "./blobs.ts";
+import type { SignedUrls } from "./signed.ts";
+
+export interface Store {
+  access: Access;
+  blobs: Blobs;
+  signed: SignedUrls;
+}

@@ -1,0 +1,103 @@
+// Follows one job over Realtime: the pushed changes, and the rows themselves whenever a push may have been missed.
+
+import type { RealtimeChannel } from "@supabase/supabase-js";
+import {
+  ChangeMessage,
+  changeEvent,
+  changeTopic,
+  type GenerationImage,
+  type GenerationJob,
+  hasEnded,
+  imageFromRow,
+  jobFromRow,
+} from "../../../shared/contract/mod.ts";
+import type { Session } from "./session.ts";
+
+/** Pushes are hints: however quiet it is, the row is read again after this long. */
+const rereadMs = 10_000;
+
+export interface Watch {
+  /** Every newer state of the job, until it has ended. */
+  states(jobId: string): AsyncGenerator<GenerationJob>;
+  images(jobId: string): Promise<GenerationImage[]>;
+  close(): Promise<void>;
+}
+
+/** Joins the user's private topic; resolves when changes flow. */
+export async function watchChanges({ client, userId, accessToken }: Session): Promise<Watch> {
+  const newest = new Map<string, GenerationJob>();
+  let lastSeq = 0;
+  let missed = false;
+  let wake = Promise.withResolvers<void>();
+
+  const take = (job: GenerationJob) => {
+    const known = newest.get(job.id);
+    if (known === undefined || job.seq > known.seq) newest.set(job.id, job);
+  };
+  await client.realtime.setAuth(accessToken);
+  const channel = client.channel(changeTopic(userId), { config: { private: true } });
+  channel.on("broadcast", { event: changeEvent }, ({ payload }) => {
+    const message = ChangeMessage.parse(payload);
+    missed ||= lastSeq !== 0 && message.seq > lastSeq + 1;
+    lastSeq = Math.max(lastSeq, message.seq);
+    message.jobs.forEach(take);
+    wake.resolve();
+  });
+  await joined(channel);
+
+  const reread = async (jobId: string) => {
+    const { data, error } = await client.from("generation_jobs").select().eq("id", jobId).single();
+    if (error) throw new Error(`The job could not be read: ${error.message}`);
+    take(jobFromRow(data));
+  };
+
+  return {
+    async *states(jobId) {
+      await reread(jobId);
+      let shown = -1;
+      while (true) {
+        const job = newest.get(jobId);
+        if (job !== undefined && job.seq > shown) {
+          shown = job.seq;
+          yield job;
+          if (hasEnded(job)) return;
+          continue;
+        }
+        if (!await soon(wake.promise, rereadMs) || missed) {
+          missed = false;
+          await reread(jobId);
+        }
+        wake = Promise.withResolvers<void>();
+      }
+    },
+    async images(jobId) {
+      const { data, error } = await client.from("generation_images").select().eq("job_id", jobId).order("index");
+      if (error) throw new Error(`The pictures could not be read: ${error.message}`);
+      return data.map(imageFromRow);
+    },
+    async close() {
+      await client.removeAllChannels();
+      await client.auth.stopAutoRefresh();
+    },
+  };
+}
+
+function joined(channel: RealtimeChannel): Promise<void> {
+  return new Promise((resolve, reject) => {
+    channel.subscribe((status, error) => {
+      if (status === "SUBSCRIBED") resolve();
+      else if (status !== "CLOSED") reject(error ?? new Error(`Realtime answered ${status}`));
+    });
+  });
+}
+
+/** False if `ms` passed first. */
+async function soon(promise: Promise<void>, ms: number): Promise<boolean> {
+  const { promise: timeout, resolve } = Promise.withResolvers<false>();
+  const timer = setTimeout(() => resolve(false), ms);
+  try {
+    return await Promise.race([promise.then(() => true), timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,166 @@
+// An app in a test: what a phone would do, with supabase-js and nothing else.
+
+import { randomUUID } from "node:crypto";
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
+import { inject } from "vitest";
+import {
+  ChangeMessage,
+  changeEvent,
+  changeTopic,
+  type GenerationJob,
+  type GenerationStatus,
+  hasEnded,
+  jobFromRow,
+} from "../../shared/contract/mod.ts";
+
+export interface Target {
+  url: string;
+  publishableKey: string;
+  secretKey: string;
+}
+
+/** The stack that global-setup.ts provides. */
+export function sharedStack(): Target {
+  return { url: inject("stackUrl"), publishableKey: inject("publishableKey"), secretKey: inject("secretKey") };
+}
+
+export interface App {
+  target: Target;
+  client: SupabaseClient;
+  userId: string;
+  token: string;
+  /** Every pushed change since joined, in the order of arrival. */
+  changes: ChangeMessage[];
+  /** Resolves when `holds` does for the changes so far. */
+  until(holds: () => boolean, what: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export const request = { modelId: "flux-schnell", prompt: "a red fox in the snow", aspectRatio: "1:1" };
+const waitMs = 30_000;
+
+export async function openApp(target: Target): Promise<App> {
+  const client = createClient(target.url, target.publishableKey, { auth: { persistSession: false } });
+  const { data, error } = await client.auth.signUp({
+    email: `app-${randomUUID().slice(0, 8)}@example.com`,
+    password: randomUUID(),
+  });
+  if (error || !data.session) throw error ?? new Error("no session");
+  const userId = data.session.user.id;
+  const token = data.session.access_token;
+  const changes: ChangeMessage[] = [];
+  const waiting = new Set<() => void>();
+  await client.realtime.setAuth(token);
+  const channel = client.channel(changeTopic(userId), { config: { private: true } });
+  channel.on("broadcast", { event: changeEvent }, ({ payload }) => {
+    changes.push(ChangeMessage.parse(payload));
+    for (const look of waiting) look();
+  });
+  await new Promise<void>((resolve, reject) =>
+    channel.subscribe((status, cause) => {
+      if (status === "SUBSCRIBED") resolve();
+      else if (status !== "CLOSED") reject(cause ?? new Error(status));
+    })
+  );
+  return {
+    target,
+    client,
+    userId,
+    token,
+    changes,
+    until(holds, what) {
+      return new Promise((resolve, reject) => {
+        const timer = setTimeout(() => {
+          waiting.delete(look);
+          reject(new Error(`Waited in vain until ${what}; saw ${JSON.stringify(changes.map(({ seq, jobs }) => [seq, jobs[0]?.status]))}`));
+        }, waitMs);
+        const look = () => {
+          if (!holds()) return;
+          clearTimeout(timer);
+          waiting.delete(look);
+          resolve();
+        };
+        waiting.add(look);
+        look();
+      });
+    },
+    async close() {
+      await client.removeAllChannels();
+      await client.auth.stopAutoRefresh();
+    },
+  };
+}
+
+export interface Answer {
+  status: number;
+  body: Record<string, unknown> & { job?: GenerationJob };
+  headers: Headers;
+}
+
+/** A raw call of a function, so that status and body can be looked at. */
+export async function call(app: App, name: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+  const response = await fetch(`${app.target.url}/functions/v1/${name}`, {
+    method: "POST",
+    headers: {
+      apikey: app.target.publishableKey,
+      authorization: `Bearer ${app.token}`,
+      "content-type": "application/json",
+      ...headers,
+    },
+    body: typeof body === "string" ? body : JSON.stringify(body),
+  });
+  return { status: response.status, body: await response.json(), headers: response.headers };
+}
+
+export function tap(app: App, body: unknown = request, key: string = randomUUID()): Promise<Answer> {
+  return call(app, "start-generation", body, { "idempotency-key": key });
+}
+
+/** Starts a job and answers its id. */
+export async function startJob(app: App, body: unknown = request): Promise<string> {
+  const { status, body: answer } = await tap(app, body);
+  if (status !== 202 || answer.job === undefined) throw new Error(`start answered ${status} ${JSON.stringify(answer)}`);
+  return answer.job.id;
+}
+
+/** The newest state of the job that was pushed. */
+export function pushedJob(app: App, jobId: string): GenerationJob | undefined {
+  return app.changes.flatMap(({ jobs }) => jobs).filter(({ id }) => id === jobId).at(-1);
+}
+
+export async function untilStatus(app: App, jobId: string, ...statuses: GenerationStatus[]): Promise<GenerationJob> {
+  await app.until(() => {
+    const job = pushedJob(app, jobId);
+    return job !== undefined && statuses.includes(job.status);
+  }, `job is ${statuses.join(" or ")}`);
+  const job = pushedJob(app, jobId);
+  if (job === undefined) throw new Error("unreachable");
+  return job;
+}
+
+export async function untilEnded(app: App, jobId: string): Promise<GenerationJob> {
+  await app.until(() => {
+    const job = pushedJob(app, jobId);
+    return job !== undefined && hasEnded(job);
+  }, "the job has ended");
+  return await readJob(app, jobId);
+}
+
+export async function readJob({ client }: App, jobId: string): Promise<GenerationJob> {
+  const { data, error } = await client.from("generation_jobs").select().eq("id", jobId).single();
+  if (error) throw error;
+  return jobFromRow(data);
+}
+
+export async function balance({ client }: App): Promise<number> {
+  const { data, error } = await client.rpc("my_account");
+  if (error) throw error;
+  return data.balance;
+}
+
+/** The job's ledger entries, oldest first. */
+export async function ledger({ client }: App, jobId: string): Promise<{ kind: string; amount: number; captured: number | null }[]> {
+  const { data, error } = await client.from("credit_entries").select("kind, amount, captured").eq("job_id", jobId).order("id");
+  if (error) throw error;
+  return data;
+}

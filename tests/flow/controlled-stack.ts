@@ -1,0 +1,53 @@
+// A local stack of the test file's own, with hands on the provider, the sweep, the functions and the settings.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import postgres from "postgres";
+import { type Stack, startStack } from "../../supabase/local/mod.ts";
+
+export interface ControlledStack extends Stack {
+  /** As superuser, to look behind the API. */
+  sql: postgres.Sql;
+  /** Settings of the stand-in provider. */
+  provider(settings: Record<string, unknown>): Promise<void>;
+  journal(): Promise<ProviderJournal>;
+  /** Runs the sweep once, as pg_cron would. */
+  sweep(): Promise<void>;
+  /** Sets columns of genflow.settings. */
+  settings(values: Record<string, number | boolean>): Promise<void>;
+}
+
+export interface ProviderJournal {
+  predictions: { id: string; model: string; status: string; outputs: { sha256: string }[] }[];
+}
+
+export async function startControlledStack(): Promise<ControlledStack> {
+  const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-controlled-"));
+  const stack = await startStack({ dataDirectory, port: 0, cron: false });
+  const sql = postgres(stack.adminUrl, { max: 2, onnotice: () => {} });
+  const control = async (path: string, body?: unknown) => {
+    const response = await fetch(`${stack.wavespeedUrl}/control${path}`, {
+      ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+    });
+    if (!response.ok) throw new Error(`control answered ${response.status} ${await response.text()}`);
+    return await response.json();
+  };
+  return {
+    ...stack,
+    sql,
+    async provider(settings) {
+      await control("", settings);
+    },
+    journal: () => control(""),
+    sweep: () => stack.cron.runNow("genflow-sweep"),
+    async settings(values) {
+      await sql`update genflow.settings set ${sql(values)} where singleton`;
+    },
+    async stop() {
+      await sql.end();
+      await stack.stop();
+      await rm(dataDirectory, { recursive: true, force: true });
+    },
+  };
+}

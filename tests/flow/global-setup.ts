@@ -1,0 +1,36 @@
+// The stack that the flow tests talk to: the one that the environment names, else a fresh local one.
+
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { startStack } from "../../supabase/local/mod.ts";
+
+declare module "vitest" {
+  interface ProvidedContext {
+    stackUrl: string;
+    publishableKey: string;
+    secretKey: string;
+  }
+}
+
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const { GENFLOW_URL, GENFLOW_PUBLISHABLE_KEY, GENFLOW_SECRET_KEY } = process.env;
+  if (GENFLOW_URL && GENFLOW_PUBLISHABLE_KEY && GENFLOW_SECRET_KEY) {
+    provide(project, { url: GENFLOW_URL, publishableKey: GENFLOW_PUBLISHABLE_KEY, secretKey: GENFLOW_SECRET_KEY });
+    return () => Promise.resolve();
+  }
+  const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-flow-"));
+  const stack = await startStack({ dataDirectory, port: 0 });
+  provide(project, stack);
+  return async () => {
+    await stack.stop();
+    await rm(dataDirectory, { recursive: true, force: true });
+  };
+}
+
+function provide(project: TestProject, stack: { url: string; publishableKey: string; secretKey: string }): void {
+  project.provide("stackUrl", stack.url);
+  project.provide("publishableKey", stack.publishableKey);
+  project.provide("secretKey", stack.secretKey);
+}

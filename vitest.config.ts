@@ -1,0 +1,31 @@
+// One project a room. Database and flow tests share one Postgres and one stack, started once for all their files.
+
+import { defineConfig } from "vitest/config";
+
+const seconds = 1000;
+
+function room(name: string, more: { globalSetup?: string; testTimeout?: number } = {}) {
+  return {
+    test: {
+      name,
+      include: [`tests/${name}/**/*.test.ts`],
+      testTimeout: 20 * seconds,
+      hookTimeout: 60 * seconds,
+      ...more,
+    },
+  };
+}
+
+export default defineConfig({
+  test: {
+    projects: [
+      room("project"),
+      room("contract"),
+      room("wavespeed"),
+      room("backend"),
+      room("local", { testTimeout: 60 * seconds }),
+      room("database", { globalSetup: "tests/database/global-setup.ts" }),
+      room("flow", { globalSetup: "tests/flow/global-setup.ts", testTimeout: 60 * seconds }),
+    ],
+  },
+});
