@@ -57,7 +57,7 @@ begin
       (select jsonb_agg(n) from generate_series(1, v_model.max_images) n)));
   elsif cardinality(v_inputs) not between v_model.min_inputs and v_model.max_inputs then
     return genflow.refusal('unsupported_input_count', jsonb_build_object('fields', '["inputPaths"]'::jsonb, 'allowed',
-      (select jsonb_agg(n) from generate_series(v_model.min_inputs, v_model.max_inputs) n)));
+      (select jsonb_agg(n) from generate_series(v_model.min_inputs::integer, v_model.max_inputs::integer) n)));
   end if;
 
   -- Foreign and missing paths answer alike: nobody learns what another user has uploaded.

@@ -149,7 +149,8 @@ describe("auth", () => {
 });
 
 describe("credentials", () => {
-  const notes = "/rest/v1/notes?select=id";
+  // Anybody with a key may call this one: a bad token lowered to anon would get 200.
+  const open = "/rest/v1/rpc/count_up?last=1";
   test.each([
     ["no key", {}, 401],
     ["an unknown key", () => ({ apikey: "sb_publishable_unknown" }), 401],
@@ -167,7 +168,7 @@ describe("credentials", () => {
   ])("%s is answered as on hosted", async (_name, given, status) => {
     const made: { apikey?: string; token?: string } = typeof given === "function" ? await given() : given;
     const apikey = made.apikey ?? (made.token ? stack.publishableKey : undefined);
-    const response = await get(notes, {
+    const response = await get(open, {
       ...(apikey ? { apikey } : {}),
       ...(made.token ? { authorization: `Bearer ${made.token}` } : {}),
     });
@@ -179,13 +180,13 @@ describe("credentials", () => {
     const { d, x, y } = await otherKey();
     const token = await forge({}, { kty: "EC", crv: "P-256", d, x, y });
     const headers = { apikey: stack.publishableKey, authorization: `Bearer ${token}` };
-    for (const path of [notes, "/auth/v1/user", "/storage/v1/object/pictures/x.png"]) {
+    for (const path of [open, "/auth/v1/user", "/storage/v1/object/pictures/x.png"]) {
       expect((await get(path, headers)).status, path).toBe(401);
     }
   });
 
   test("the secret key does not work from a browser", async () => {
-    const response = await get(notes, { apikey: stack.secretKey, "user-agent": "Mozilla/5.0 (X11)" });
+    const response = await get(open, { apikey: stack.secretKey, "user-agent": "Mozilla/5.0 (X11)" });
     expect(response.status).toBe(401);
   });
 
@@ -332,6 +333,22 @@ describe("storage", () => {
     expect((await pictures(ada).download(path)).data?.size).toBe(3);
   });
 
+  test("of two uploads to one key the first that is complete wins, and the other is told", async () => {
+    const path = `${ada.id}/race.png`;
+    let finish = () => {};
+    const slow = new ReadableStream<Uint8Array>({
+      start(controller) {
+        controller.enqueue(new Uint8Array(10));
+        finish = () => controller.close();
+      },
+    });
+    const late = pictures(ada).upload(path, slow, { contentType: "image/png" });
+    expect((await pictures(ada).upload(path, image)).error).toBeNull();
+    finish();
+    expect((await late).error).toMatchObject({ statusCode: "409" });
+    expect((await pictures(ada).download(path)).data?.size).toBe(100);
+  });
+
   test("objects are moved and copied within what the user may write", async () => {
     await pictures(ada).upload(`${ada.id}/from.png`, image);
     const copied = await pictures(ada).copy(`${ada.id}/from.png`, `${ada.id}/copy.png`);
@@ -425,6 +442,15 @@ describe("address", () => {
     const own = await fetch(`${stack.url}/functions/v1/echo`, { method: "OPTIONS", headers });
     expect(own.headers.get("access-control-allow-origin")).toBeNull();
     await own.body?.cancel();
+  });
+
+  test("answers of rest, auth and storage may be read by any origin, also when they refuse", async () => {
+    for (const path of ["/rest/v1/notes", "/auth/v1/user", "/storage/v1/bucket"]) {
+      for (const headers of [{}, { apikey: stack.publishableKey }, { apikey: "sb_publishable_unknown" }]) {
+        const response = await get(path, headers as Record<string, string>);
+        expect(response.headers.get("access-control-allow-origin"), path).toBe("*");
+      }
+    }
   });
 
   test("the status says what runs, and neither it nor the page shows the secret key", async () => {

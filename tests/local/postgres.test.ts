@@ -79,7 +79,8 @@ describe("a cluster", () => {
     const dataDirectory = join(scratch, "crashed");
     const first = await startCluster({ dataDirectory });
     await first.stop();
-    const stranger = spawn(process.execPath, ["-e", "setInterval(() => {}, 60_000)"]);
+    const { uid, gid } = await stat(first.pgdata); // Postgres heeds only processes of its own account
+    const stranger = spawn("/bin/sh", ["-c", "read _"], { uid, gid });
     await once(stranger, "spawn");
     await writeFile(join(first.pgdata, "postmaster.pid"), `${stranger.pid}\n${first.pgdata}\n`, {
       mode: 0o644,

@@ -78,6 +78,7 @@ describe("pg_net", () => {
 
   test("needs no call to notice a request", async () => {
     const worker = await startNetWorker({ adminUrl: cluster.adminUrl });
+    await worker.idle(); // its first look is over
     await sql`select net.http_delete(${`${baseUrl}/noticed`})`;
     await vi.waitFor(() => expect(received).toEqual(["DELETE /noticed"]));
     await worker.stop();

@@ -1,0 +1,63 @@
+import { readdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { jobErrors, problems } from "../../shared/contract/mod.ts";
+import { ProviderModel } from "../../shared/wavespeed/mod.ts";
+import { openDatabase } from "./database.ts";
+
+const { sql } = await openDatabase();
+
+async function functionSources(): Promise<string[]> {
+  const rows = await sql<{ prosrc: string }[]>`
+    select prosrc from pg_proc where pronamespace in ('public'::regnamespace, 'genflow'::regnamespace)`;
+  return rows.map((row) => row.prosrc);
+}
+
+function found(sources: string[], pattern: RegExp): Set<string> {
+  return new Set(sources.flatMap((source) => [...source.matchAll(pattern)].map((match) => match[1]!)));
+}
+
+test("genflow.job_errors and the contract's job errors are one list", async () => {
+  const rows = await sql<{ code: string; retryable: boolean }[]>`select code, retryable from genflow.job_errors`;
+  expect(Object.fromEntries(rows.map((row) => [row.code, row.retryable])))
+    .toEqual(Object.fromEntries(Object.entries(jobErrors).map(([code, { retryable }]) => [code, retryable])));
+});
+
+test("every code that SQL refuses or raises with stands in the contract's problems, with the same HTTP status", async () => {
+  const sources = await functionSources();
+  const refusals = found(sources, /genflow\.refusal\('([a-z_]+)'/g);
+  expect(refusals.size).toBeGreaterThanOrEqual(13);
+  const hints = [...sources.join("\n").matchAll(/errcode = 'PT(\d{3})', hint = '([a-z_]+)'/g)];
+  expect(hints.length).toBeGreaterThanOrEqual(5);
+  expect([...refusals].filter((code) => !(code in problems))).toEqual([]);
+  const statusOf = new Map<string, number>(Object.entries(problems).map(([code, { status }]) => [code, status]));
+  for (const [, status, code] of hints) expect([code, statusOf.get(code!)]).toEqual([code, Number(status)]);
+});
+
+test("every job error that SQL ends a job with is in the list", async () => {
+  const rows = await sql<{ code: string }[]>`select code from genflow.job_errors`;
+  const known = new Set(rows.map((row) => row.code));
+  const used = found(await functionSources(), /fail_job\([a-z_.]+, '([a-z_]+)'\)/g);
+  expect(used.size).toBeGreaterThan(2);
+  expect([...used].filter((code) => !known.has(code))).toEqual([]);
+});
+
+test("every failure class that the provider's client can report has a rule", async () => {
+  const folder = join(import.meta.dirname, "../../shared/wavespeed");
+  const files = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
+  const sources = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
+  const rows = await sql<{ class: string }[]>`select class from genflow.failure_classes`;
+  const rules = new Set(rows.map((row) => row.class));
+  const reported = found(sources, /class: "([a-z_]+)"/g);
+  expect(reported.size).toBeGreaterThan(0);
+  expect([...reported].filter((name) => !rules.has(name))).toEqual([]);
+});
+
+test("every model row is one that the provider's client can read, for each of its ratios", async () => {
+  const rows = await sql<{ id: string; provider: unknown; aspect_ratios: string[] }[]>`select * from public.generation_models`;
+  expect(rows.length).toBe(8);
+  for (const row of rows) {
+    const provider = ProviderModel.parse(row.provider);
+    expect(Object.keys(provider.ratios)).toEqual(expect.arrayContaining(row.aspect_ratios));
+  }
+});
