@@ -47,7 +47,13 @@ try {
     else failed++;
   }
   const outputFile = join(folder, "vitest.json");
-  const code = await run("vitest", ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${outputFile}`, ...asked]);
+  const code = await run("vitest", [
+    "run",
+    "--reporter=default",
+    "--reporter=json",
+    `--outputFile.json=${outputFile}`,
+    ...asked,
+  ]);
   const summary = Summary.parse(JSON.parse(await readFile(outputFile, "utf8")));
   passed += summary.numPassedTests;
   skipped += summary.numPendingTests;

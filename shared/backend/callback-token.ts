@@ -12,7 +12,11 @@ export function callbackTokenHash(token: string): Promise<string> {
   return sha256Hex(new TextEncoder().encode(token));
 }
 
-export async function isCallbackToken(callbackSecret: string, attemptId: string, token: string): Promise<boolean> {
+export async function isCallbackToken(
+  callbackSecret: string,
+  attemptId: string,
+  token: string,
+): Promise<boolean> {
   return sameText(await callbackToken(callbackSecret, attemptId), token);
 }
 

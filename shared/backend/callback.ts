@@ -56,6 +56,8 @@ async function attemptOfToken(
   { config }: Backend,
   { attemptId, token }: Callback,
 ): Promise<{ id: string; token: string } | null> {
-  if (attemptId === null || token === null || !uuidForm.test(attemptId) || !tokenForm.test(token)) return null;
+  if (attemptId === null || token === null || !uuidForm.test(attemptId) || !tokenForm.test(token)) {
+    return null;
+  }
   return await isCallbackToken(config.callbackSecret, attemptId, token) ? { id: attemptId, token } : null;
 }

@@ -56,7 +56,11 @@ export function readImage(bytes: Uint8Array): ImageFacts | null {
     if (!(width > 0 && height > 0)) return null;
     // Orientations 5 to 8 are shown turned by a quarter.
     const isTurned = orientation !== undefined && orientation >= 5;
-    return { contentType: format.contentType, width: isTurned ? height : width, height: isTurned ? width : height };
+    return {
+      contentType: format.contentType,
+      width: isTurned ? height : width,
+      height: isTurned ? width : height,
+    };
   } catch {
     // A header that cannot be read is not a picture.
     return null;

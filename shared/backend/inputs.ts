@@ -10,7 +10,10 @@ const signedSeconds = 3 * 60 * 60;
 export function deliverInputs({ store, provider, config }: Backend, paths: string[]): Promise<string[]> {
   return Promise.all(paths.map(async (path) => {
     if (config.inputDelivery === "signed_url") return await store.sign(inputsBucket, path, signedSeconds);
-    const uploaded = await provider.upload(await store.download(inputsBucket, path), path.split("/").at(-1) ?? "input");
+    const uploaded = await provider.upload(
+      await store.download(inputsBucket, path),
+      path.split("/").at(-1) ?? "input",
+    );
     if (uploaded.kind !== "ok") throw new Error(`the provider did not take the upload: ${uploaded.kind}`);
     return uploaded.value.url;
   }));

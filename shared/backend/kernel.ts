@@ -87,7 +87,9 @@ const Persist = z.object({
   traceId: z.string(),
   leaseToken: z.uuid(),
   leaseSeconds: z.number(),
-  images: z.array(z.object({ index: z.number().int(), url: z.string(), path: z.string(), flagged: z.boolean() })),
+  images: z.array(
+    z.object({ index: z.number().int(), url: z.string(), path: z.string(), flagged: z.boolean() }),
+  ),
 });
 export type Persist = z.infer<typeof Persist>;
 const Persists = z.object({ claims: z.array(Persist) });
@@ -128,7 +130,11 @@ const Noted = z.object({ known: z.boolean(), pollDue: z.boolean() });
 
 /** Calls `rpc` as the kernel's functions. */
 export function createKernel(rpc: Rpc) {
-  async function ask<Answer>(name: string, args: Record<string, unknown>, shape: z.ZodType<Answer>): Promise<Answer> {
+  async function ask<Answer>(
+    name: string,
+    args: Record<string, unknown>,
+    shape: z.ZodType<Answer>,
+  ): Promise<Answer> {
     let answer: unknown;
     try {
       answer = await rpc(name, args);

@@ -4,7 +4,8 @@ export type LogFields = Readonly<Record<string, string | number | boolean | null
 export type Log = (event: string, fields?: LogFields) => void;
 
 export function createLog(write: (line: string) => void, now: () => number): Log {
-  return (event, fields = {}) => write(JSON.stringify({ at: new Date(now()).toISOString(), event, ...fields }));
+  return (event, fields = {}) =>
+    write(JSON.stringify({ at: new Date(now()).toISOString(), event, ...fields }));
 }
 
 /** What may be told of an error: its kind, never its message, which can quote what it failed on. */

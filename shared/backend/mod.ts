@@ -1,7 +1,7 @@
 // The backend: one verb a file, everything outside passed in as ports. It talks to provider, storage and kernel;
 // it decides nothing about state, money or order (SQL does) and knows nothing of HTTP requests (functions do).
 
-export { type Callback, maxCallbackBytes, type Received, receiveCallback } from "./callback.ts";
+export { type Callback, maxCallbackBytes, receiveCallback, type Received } from "./callback.ts";
 export { type Cancel, cancel } from "./cancel.ts";
 export { dispatch } from "./dispatch.ts";
 export { createKernel, type Kernel, KernelError, type Refusal, type Rpc, type Work } from "./kernel.ts";

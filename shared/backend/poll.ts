@@ -57,6 +57,15 @@ async function look(backend: Backend, claimId: string, listing: Listing): Promis
       break;
     }
   }
-  const { decision } = await backend.kernel.recordListing(listing.attemptId, { claimId, predictions: found, complete });
-  backend.log("listing", { traceId: listing.traceId, attemptId: listing.attemptId, found: found.length, decision });
+  const { decision } = await backend.kernel.recordListing(listing.attemptId, {
+    claimId,
+    predictions: found,
+    complete,
+  });
+  backend.log("listing", {
+    traceId: listing.traceId,
+    attemptId: listing.attemptId,
+    found: found.length,
+    decision,
+  });
 }

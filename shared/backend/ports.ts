@@ -7,7 +7,12 @@ import type { Log } from "./log.ts";
 /** Object storage, with rights over every bucket. */
 export interface Store {
   /** `taken`: an object of that name is there already; it was not overwritten. */
-  upload(bucket: string, path: string, bytes: Uint8Array<ArrayBuffer>, contentType: string): Promise<"stored" | "taken">;
+  upload(
+    bucket: string,
+    path: string,
+    bytes: Uint8Array<ArrayBuffer>,
+    contentType: string,
+  ): Promise<"stored" | "taken">;
   download(bucket: string, path: string): Promise<Blob>;
   /** A URL that reads the object without credentials for `seconds`. */
   sign(bucket: string, path: string, seconds: number): Promise<string>;

@@ -7,7 +7,11 @@ import { persistAttempt } from "./persist.ts";
 import type { Backend } from "./ports.ts";
 
 /** `attemptId` ties a task that no attempt knows yet; it is ignored where the task is known. */
-export async function settle(backend: Backend, prediction: Prediction, attemptId: string | null): Promise<Settled> {
+export async function settle(
+  backend: Backend,
+  prediction: Prediction,
+  attemptId: string | null,
+): Promise<Settled> {
   const settled = await backend.kernel.settle(prediction.id, attemptId, {
     status: prediction.status,
     outputs: prediction.outputs,
@@ -26,6 +30,8 @@ export async function settle(backend: Backend, prediction: Prediction, attemptId
 
 /** The slow half: stores what was delivered, then hands freed slots on. */
 export async function followUp(backend: Backend, settled: Settled): Promise<void> {
-  if (settled.next === "persist" && settled.attemptId !== undefined) await persistAttempt(backend, settled.attemptId);
+  if (settled.next === "persist" && settled.attemptId !== undefined) {
+    await persistAttempt(backend, settled.attemptId);
+  }
   if (settled.next === "persist" || settled.next === "none") await dispatch(backend);
 }

@@ -4,7 +4,10 @@ import { hashRequest, type StartAnswer, type StartRequest } from "../contract/mo
 import type { Refusal } from "./kernel.ts";
 import type { Backend } from "./ports.ts";
 
-export type Start = { kind: "started" | "replayed"; answer: StartAnswer } | { kind: "refused"; refusal: Refusal };
+export type Start = { kind: "started" | "replayed"; answer: StartAnswer } | {
+  kind: "refused";
+  refusal: Refusal;
+};
 
 export async function start(
   { kernel, log }: Backend,

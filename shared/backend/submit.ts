@@ -14,7 +14,12 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
   const token = await callbackToken(config.callbackSecret, claim.attemptId);
   const sendId = newId();
   const askedAtMs = backend.now();
-  const mark = await kernel.markSending(claim.attemptId, claim.leaseToken, sendId, await callbackTokenHash(token));
+  const mark = await kernel.markSending(
+    claim.attemptId,
+    claim.leaseToken,
+    sendId,
+    await callbackTokenHash(token),
+  );
   if (!mark.go) {
     log("submit_skipped", { ...ids, reason: mark.reason });
     return;
@@ -26,17 +31,28 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
       leaseLeftMs: mark.leaseSeconds * 1000 - (backend.now() - askedAtMs),
     });
   await kernel.recordSubmission(claim.attemptId, sendId, outcome);
-  log("submit", { ...ids, outcome: outcome.kind, class: outcome.kind === "rejected" ? outcome.class : undefined });
+  log("submit", {
+    ...ids,
+    outcome: outcome.kind,
+    class: outcome.kind === "rejected" ? outcome.class : undefined,
+  });
 }
 
-type Prepared = { kind: "ready"; input: Record<string, unknown> } | { kind: "refused"; outcome: SubmissionOutcome };
+type Prepared = { kind: "ready"; input: Record<string, unknown> } | {
+  kind: "refused";
+  outcome: SubmissionOutcome;
+};
 
 async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
   let inputUrls: string[];
   try {
     inputUrls = await deliverInputs(backend, claim.inputPaths);
   } catch (error) {
-    backend.log("inputs_unreachable", { traceId: claim.traceId, jobId: claim.jobId, error: errorName(error) });
+    backend.log("inputs_unreachable", {
+      traceId: claim.traceId,
+      jobId: claim.jobId,
+      error: errorName(error),
+    });
     return { kind: "refused", outcome: { kind: "rejected", class: "input_unreachable" } };
   }
   try {
@@ -75,7 +91,9 @@ function outcomeOf(submission: Submission): SubmissionOutcome {
       return {
         kind: "rejected",
         class: submission.class,
-        ...(submission.retryAfterSeconds === undefined ? {} : { retryAfterSeconds: submission.retryAfterSeconds }),
+        ...(submission.retryAfterSeconds === undefined
+          ? {}
+          : { retryAfterSeconds: submission.retryAfterSeconds }),
       };
     case "unknown":
       return { kind: "unknown", cause: submission.cause };

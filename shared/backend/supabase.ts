@@ -9,7 +9,9 @@ const rpcDeadlineMs = 10_000;
 
 export function rpcOf(client: SupabaseClient): Rpc {
   return async (name, args) => {
-    const { data, error, status } = await client.rpc(name, args).abortSignal(AbortSignal.timeout(rpcDeadlineMs));
+    const { data, error, status } = await client.rpc(name, args).abortSignal(
+      AbortSignal.timeout(rpcDeadlineMs),
+    );
     if (error === null) return data;
     const isTransport = status === 0 || status === 502 || status === 503 || status === 504;
     throw new KernelError(name, error.code || `http_${status}`, isTransport);

@@ -12,7 +12,11 @@ export async function sweepStamp(secret: string, nowSeconds: number): Promise<st
   return `${timestamp}.${await hmacHex(secret, timestamp)}`;
 }
 
-export async function isSweepStamp(stamp: string | null, secret: string, nowSeconds: number): Promise<boolean> {
+export async function isSweepStamp(
+  stamp: string | null,
+  secret: string,
+  nowSeconds: number,
+): Promise<boolean> {
   const [, timestamp, mac] = stampForm.exec(stamp ?? "") ?? [];
   if (timestamp === undefined || mac === undefined || secret === "") return false;
   if (!(Math.abs(nowSeconds - Number(timestamp)) <= toleranceSeconds)) return false;

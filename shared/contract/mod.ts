@@ -14,6 +14,13 @@ export {
 } from "./generation.ts";
 export { Problem, type ProblemExtras, problemOf } from "./problem.ts";
 export { type ProblemCode, problems } from "./problems.ts";
-export { ChangeMessage, changeEvent, changeTopic } from "./push.ts";
+export { changeEvent, ChangeMessage, changeTopic } from "./push.ts";
 export { imageFromRow, jobFromRow } from "./rows.ts";
-export { idempotencyKeyHeader, IdempotencyKey, maxStartBytes, Queue, StartAnswer, StartRequest } from "./start.ts";
+export {
+  IdempotencyKey,
+  idempotencyKeyHeader,
+  maxStartBytes,
+  Queue,
+  StartAnswer,
+  StartRequest,
+} from "./start.ts";

@@ -8,7 +8,9 @@ function toSnake(name: string): string {
 }
 
 function fromRow<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, row: Record<string, unknown>) {
-  return schema.parse(Object.fromEntries(Object.keys(schema.shape).map((name) => [name, row[toSnake(name)]])));
+  return schema.parse(
+    Object.fromEntries(Object.keys(schema.shape).map((name) => [name, row[toSnake(name)]])),
+  );
 }
 
 /** Throws a ZodError if the row is not one of `generation_jobs`. */

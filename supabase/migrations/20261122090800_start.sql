@@ -49,7 +49,7 @@ begin
   elsif coalesce(not (p_request ->> 'aspectRatio') = any (v_model.aspect_ratios), true) then
     return genflow.refusal('unsupported_aspect_ratio',
       jsonb_build_object('fields', '["aspectRatio"]'::jsonb, 'allowed', to_jsonb(v_model.aspect_ratios)));
-  elsif coalesce(btrim(p_request ->> 'prompt'), '') = '' or length(p_request ->> 'prompt') > v_model.max_prompt_characters then
+  elsif coalesce(p_request ->> 'prompt', '') !~ '\S' or length(p_request ->> 'prompt') > v_model.max_prompt_characters then
     return genflow.refusal('invalid_prompt',
       jsonb_build_object('fields', '["prompt"]'::jsonb, 'allowed', jsonb_build_array('1 to ' || v_model.max_prompt_characters || ' characters')));
   elsif v_images not between 1 and v_model.max_images then

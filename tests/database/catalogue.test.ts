@@ -18,7 +18,9 @@ function found(sources: string[], pattern: RegExp): Set<string> {
 }
 
 test("genflow.job_errors and the contract's job errors are one list", async () => {
-  const rows = await sql<{ code: string; retryable: boolean }[]>`select code, retryable from genflow.job_errors`;
+  const rows = await sql<
+    { code: string; retryable: boolean }[]
+  >`select code, retryable from genflow.job_errors`;
   expect(Object.fromEntries(rows.map((row) => [row.code, row.retryable])))
     .toEqual(Object.fromEntries(Object.entries(jobErrors).map(([code, { retryable }]) => [code, retryable])));
 });
@@ -30,7 +32,9 @@ test("every code that SQL refuses or raises with stands in the contract's proble
   const hints = [...sources.join("\n").matchAll(/errcode = 'PT(\d{3})', hint = '([a-z_]+)'/g)];
   expect(hints.length).toBeGreaterThanOrEqual(5);
   expect([...refusals].filter((code) => !(code in problems))).toEqual([]);
-  const statusOf = new Map<string, number>(Object.entries(problems).map(([code, { status }]) => [code, status]));
+  const statusOf = new Map<string, number>(
+    Object.entries(problems).map(([code, { status }]) => [code, status]),
+  );
   for (const [, status, code] of hints) expect([code, statusOf.get(code!)]).toEqual([code, Number(status)]);
 });
 
@@ -54,7 +58,9 @@ test("every failure class that the provider's client can report has a rule", asy
 });
 
 test("every model row is one that the provider's client can read, for each of its ratios", async () => {
-  const rows = await sql<{ id: string; provider: unknown; aspect_ratios: string[] }[]>`select * from public.generation_models`;
+  const rows = await sql<
+    { id: string; provider: unknown; aspect_ratios: string[] }[]
+  >`select * from public.generation_models`;
   expect(rows.length).toBe(8);
   for (const row of rows) {
     const provider = ProviderModel.parse(row.provider);

@@ -111,14 +111,21 @@ export async function openDatabase(): Promise<TestDatabase> {
   return database;
 }
 
-function connect(role: string, database: string, max: number, onnotice: (notice: postgres.Notice) => void = () => {}) {
+function connect(
+  role: string,
+  database: string,
+  max: number,
+  onnotice: (notice: postgres.Notice) => void = () => {},
+) {
   return postgres(`postgres://${role}@127.0.0.1:${inject("postgresPort")}/${database}`, { max, onnotice });
 }
 
 function rpcOver(api: postgres.Sql): Rpc {
   return async (name, args) => {
     const names = Object.keys(args);
-    const call = `select public.${name}(${names.map((each, at) => `${each} => $${at + 1}`).join(", ")}) as answer`;
+    const call = `select public.${name}(${
+      names.map((each, at) => `${each} => $${at + 1}`).join(", ")
+    }) as answer`;
     const answer = await api.begin(async (transaction) => {
       await enter(transaction, "service_role", { role: "service_role" });
       return await transaction.unsafe<{ answer: unknown }[]>(call, names.map((each) => args[each] as string));
@@ -128,7 +135,9 @@ function rpcOver(api: postgres.Sql): Rpc {
 }
 
 async function enter(transaction: Transaction, role: ApiRole, claims: Row): Promise<void> {
-  await transaction`select set_config('role', ${role}, true), set_config('request.jwt.claims', ${JSON.stringify(claims)}, true)`;
+  await transaction`select set_config('role', ${role}, true), set_config('request.jwt.claims', ${
+    JSON.stringify(claims)
+  }, true)`;
 }
 
 const emptied = [

@@ -35,8 +35,12 @@ const harness = `
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-database-"));
   await chmod(dataDirectory, 0o711); // as root, Postgres runs under another account, which passes through
-  const cluster = await startCluster({ dataDirectory, major: process.env["GENFLOW_POSTGRES_MAJOR"] === "15" ? 15 : 17 });
-  const directory = process.env["GENFLOW_MIGRATIONS"] ?? join(import.meta.dirname, "../../supabase/migrations");
+  const cluster = await startCluster({
+    dataDirectory,
+    major: process.env["GENFLOW_POSTGRES_MAJOR"] === "15" ? 15 : 17,
+  });
+  const directory = process.env["GENFLOW_MIGRATIONS"] ??
+    join(import.meta.dirname, "../../supabase/migrations");
   await createTemplate(cluster, { directory, name: template });
   await using(cluster.url("supabase_admin", template), (sql) => sql.unsafe(harness));
   project.provide("postgresPort", cluster.port);

@@ -13,7 +13,11 @@ test("a delivered job captures what it held, with one closing entry", async () =
   const userId = await db.addUser();
   const { jobId } = await scenario.completed(userId);
   expect(await scenario.closings(jobId)).toEqual([{ amount: 0, captured: 1 }]);
-  expect(await scenario.job(jobId)).toMatchObject({ status: "completed", credits_held: 1, credits_captured: 1 });
+  expect(await scenario.job(jobId)).toMatchObject({
+    status: "completed",
+    credits_held: 1,
+    credits_captured: 1,
+  });
   expect(await scenario.balance(userId)).toBe(19);
 });
 
@@ -32,7 +36,11 @@ test("a failed job releases everything", async () => {
   const userId = await db.addUser();
   const { jobId, taskId } = await scenario.running(userId, { numImages: 3 });
   await scenario.fail(taskId, "moderation");
-  expect(await scenario.job(jobId)).toMatchObject({ status: "failed", error_code: "moderated", credits_captured: 0 });
+  expect(await scenario.job(jobId)).toMatchObject({
+    status: "failed",
+    error_code: "moderated",
+    credits_captured: 0,
+  });
   expect(await scenario.closings(jobId)).toEqual([{ amount: 3, captured: 0 }]);
   expect(await scenario.balance(userId)).toBe(20);
 });
@@ -53,20 +61,25 @@ test("the ledger takes no second hold and no second close of a job, whoever writ
   const { jobId } = await scenario.completed(userId);
   for (const [kind, amount, captured] of [["reserve", -1, null], ["close", 1, 0]] as const) {
     await expect(sql`insert into public.credit_entries (user_id, kind, amount, job_id, captured)
-      values (${userId}, ${kind}, ${amount}, ${jobId}, ${captured})`).rejects.toMatchObject({ code: "23505" });
+      values (${userId}, ${kind}, ${amount}, ${jobId}, ${captured})`).rejects.toMatchObject({
+      code: "23505",
+    });
   }
 });
 
 test("the ledger is append-only even for the superuser", async () => {
   await scenario.start(await db.addUser());
-  await expect(sql`update public.credit_entries set amount = 100 where kind = 'grant'`).rejects.toThrow("append-only");
+  await expect(sql`update public.credit_entries set amount = 100 where kind = 'grant'`).rejects.toThrow(
+    "append-only",
+  );
   await expect(sql`delete from public.credit_entries`).rejects.toThrow("append-only");
 });
 
 test("a balance below zero is refused by the row itself", async () => {
   const userId = await db.addUser();
   await scenario.start(userId);
-  await expect(sql`select genflow.add_entry(${userId}, 'adjust', -20, null, 'mistake', null)`).rejects.toMatchObject({ code: "23514" });
+  await expect(sql`select genflow.add_entry(${userId}, 'adjust', -20, null, 'mistake', null)`).rejects
+    .toMatchObject({ code: "23514" });
 });
 
 test("grant_credits counts a reference once a user, and refuses it for another amount", async () => {

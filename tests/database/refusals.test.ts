@@ -7,7 +7,11 @@ const { kernel, sql } = db;
 const scenario = createScenario(db);
 
 /** Refused with this; nothing is held or spent, and the key can still be used once the cause is gone. */
-async function expectRefusal(tap: Parameters<typeof kernel.start>[0], error: Row, mend?: () => Promise<unknown>) {
+async function expectRefusal(
+  tap: Parameters<typeof kernel.start>[0],
+  error: Row,
+  mend?: () => Promise<unknown>,
+) {
   const before = await traces();
   expect(await kernel.start(tap)).toEqual({ ok: false, error });
   expect(await traces()).toEqual(before);
@@ -25,11 +29,24 @@ async function traces(): Promise<unknown> {
       (select coalesce(sum(start_tokens), 0) from genflow.accounts) as tokens`;
 }
 
-const enabled = ["flux-schnell", "flux-dev", "z-image-turbo", "qwen-image", "seedream-v4", "nano-banana", "nano-banana-edit", "qwen-image-edit"];
+const enabled = [
+  "flux-schnell",
+  "flux-dev",
+  "z-image-turbo",
+  "qwen-image",
+  "seedream-v4",
+  "nano-banana",
+  "nano-banana-edit",
+  "qwen-image-edit",
+];
 
 test("an unknown or disabled model is refused with those that may be asked for", async () => {
   const userId = await db.addUser();
-  await expectRefusal(startArguments(userId, { modelId: "dall-e" }), { code: "unknown_model", fields: ["modelId"], allowed: enabled });
+  await expectRefusal(startArguments(userId, { modelId: "dall-e" }), {
+    code: "unknown_model",
+    fields: ["modelId"],
+    allowed: enabled,
+  });
   await sql`update public.generation_models set enabled = false where id = 'flux-dev'`;
   await expectRefusal(
     startArguments(userId, { modelId: "flux-dev" }),
@@ -39,18 +56,25 @@ test("an unknown or disabled model is refused with those that may be asked for",
 });
 
 test("an aspect ratio that the model does not make is refused with those it makes", async () => {
-  const error = { code: "unsupported_aspect_ratio", fields: ["aspectRatio"], allowed: ["1:1", "16:9", "9:16", "4:3", "3:4"] };
+  const error = {
+    code: "unsupported_aspect_ratio",
+    fields: ["aspectRatio"],
+    allowed: ["1:1", "16:9", "9:16", "4:3", "3:4"],
+  };
   const userId = await db.addUser();
   await expectRefusal(startArguments(userId, { modelId: "qwen-image", aspectRatio: "21:9" }), error);
   await expectRefusal(startArguments(userId, { modelId: "qwen-image", aspectRatio: undefined }), error);
 });
 
-test.each([["empty", ""], ["blank", " \n\t "], ["too long", "x".repeat(2001)]])("a prompt that is %s is refused", async (_, prompt) => {
-  await expectRefusal(
-    startArguments(await db.addUser(), { prompt }),
-    { code: "invalid_prompt", fields: ["prompt"], allowed: ["1 to 2000 characters"] },
-  );
-});
+test.each([["empty", ""], ["blank", " \n\t "], ["too long", "x".repeat(2001)]])(
+  "a prompt that is %s is refused",
+  async (_, prompt) => {
+    await expectRefusal(
+      startArguments(await db.addUser(), { prompt }),
+      { code: "invalid_prompt", fields: ["prompt"], allowed: ["1 to 2000 characters"] },
+    );
+  },
+);
 
 test.each([0, 5])("%i pictures of a model that makes four are refused", async (numImages) => {
   await expectRefusal(
@@ -62,7 +86,10 @@ test.each([0, 5])("%i pictures of a model that makes four are refused", async (n
 test("too few and too many reference images are refused with the allowed numbers", async () => {
   const userId = await db.addUser();
   const tap = (count: number) =>
-    startArguments(userId, { modelId: "qwen-image-edit", inputPaths: Array.from({ length: count }, () => `${userId}/a.png`) });
+    startArguments(userId, {
+      modelId: "qwen-image-edit",
+      inputPaths: Array.from({ length: count }, () => `${userId}/a.png`),
+    });
   const error = { code: "unsupported_input_count", fields: ["inputPaths"], allowed: [1, 2, 3] };
   await expectRefusal(tap(0), error);
   await expectRefusal(tap(4), error);
@@ -73,14 +100,25 @@ test("a missing input, a foreign one and one with dot segments are refused in th
   const [userId, otherId] = [await db.addUser(), await db.addUser()];
   const error = { code: "input_not_found", fields: ["inputPaths"] };
   const tap = (path: string) => startArguments(userId, { modelId: "nano-banana-edit", inputPaths: [path] });
-  const paths = [`${otherId}/a.png`, `${userId}/../${otherId}/a.png`, `${userId}/./a.png`, `${userId}//a.png`, `${userId}`, `/${userId}/a.png`];
+  const paths = [
+    `${otherId}/a.png`,
+    `${userId}/../${otherId}/a.png`,
+    `${userId}/./a.png`,
+    `${userId}//a.png`,
+    `${userId}`,
+    `/${userId}/a.png`,
+  ];
   for (const name of paths) {
     await sql`insert into storage.objects (bucket_id, name) values ('generation-inputs', ${name})`;
     await expectRefusal(tap(name), error);
   }
   await sql`insert into storage.objects (bucket_id, name) values ('generations', ${`${userId}/b.png`})`;
-  await expectRefusal(tap(`${userId}/b.png`), error, () =>
-    sql`insert into storage.objects (bucket_id, name) values ('generation-inputs', ${`${userId}/b.png`})`);
+  await expectRefusal(
+    tap(`${userId}/b.png`),
+    error,
+    () =>
+      sql`insert into storage.objects (bucket_id, name) values ('generation-inputs', ${`${userId}/b.png`})`,
+  );
 });
 
 test("only an ended job of one's own can be retried", async () => {
@@ -95,18 +133,32 @@ test("only an ended job of one's own can be retried", async () => {
 
 test("a paused intake refuses until it is opened, with a time to come back", async () => {
   await db.settings({ intake_paused: true, intake_retry_after_seconds: 77 });
-  await expectRefusal(startArguments(await db.addUser()), { code: "intake_paused", retryAfterSeconds: 77 }, () => db.settings({ intake_paused: false }));
+  await expectRefusal(
+    startArguments(await db.addUser()),
+    { code: "intake_paused", retryAfterSeconds: 77 },
+    () => db.settings({ intake_paused: false }),
+  );
 });
 
 test("a burst is spent, and refills by the minute", async () => {
   await db.settings({ user_start_burst: 3, user_starts_per_minute: 2 });
   const userId = await db.addUser();
   for (let count = 0; count < 3; count++) await scenario.start(userId);
-  await expectRefusal(startArguments(userId), { code: "rate_limited", retryAfterSeconds: 30 }, () => db.advance(30));
-  expect(await kernel.start(startArguments(userId))).toMatchObject({ ok: false, error: { code: "rate_limited" } });
+  await expectRefusal(
+    startArguments(userId),
+    { code: "rate_limited", retryAfterSeconds: 30 },
+    () => db.advance(30),
+  );
+  expect(await kernel.start(startArguments(userId))).toMatchObject({
+    ok: false,
+    error: { code: "rate_limited" },
+  });
   await db.advance(100_000);
   for (let count = 0; count < 3; count++) await scenario.start(userId);
-  expect(await kernel.start(startArguments(userId))).toMatchObject({ ok: false, error: { code: "rate_limited" } });
+  expect(await kernel.start(startArguments(userId))).toMatchObject({
+    ok: false,
+    error: { code: "rate_limited" },
+  });
 });
 
 test("pending jobs are capped, by the account's own cap if it has one", async () => {
@@ -114,7 +166,11 @@ test("pending jobs are capped, by the account's own cap if it has one", async ()
   const userId = await db.addUser();
   const first = await scenario.start(userId);
   await scenario.start(userId);
-  await expectRefusal(startArguments(userId), { code: "too_many_pending", retryAfterSeconds: 4 }, () => kernel.cancel(userId, first));
+  await expectRefusal(
+    startArguments(userId),
+    { code: "too_many_pending", retryAfterSeconds: 4 },
+    () => kernel.cancel(userId, first),
+  );
   const generousId = await db.addUser();
   await db.account(generousId, { pending_cap: 3 });
   for (let count = 0; count < 3; count++) await scenario.start(generousId);
@@ -125,8 +181,11 @@ test("credits that do not cover the price are refused with both", async () => {
   const userId = await db.addUser();
   const tap = startArguments(userId, { modelId: "flux-dev", numImages: 4 });
   await db.settings({ sign_up_grant_credits: 7 });
-  await expectRefusal(tap, { code: "insufficient_credits", balance: 7, price: 8 }, () =>
-    db.rpc("grant_credits", { p_user_id: userId, p_credits: 1, p_reference: "ticket" }));
+  await expectRefusal(
+    tap,
+    { code: "insufficient_credits", balance: 7, price: 8 },
+    () => db.rpc("grant_credits", { p_user_id: userId, p_credits: 1, p_reference: "ticket" }),
+  );
   expect(await scenario.balance(userId)).toBe(0);
 });
 

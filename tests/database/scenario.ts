@@ -82,7 +82,8 @@ export function createScenario(database: TestDatabase) {
     async sent(userId: string, more: Row = {}): Promise<Sent> {
       return await steps.send(await steps.claimed(userId, more));
     },
-    record: (sent: Sent, outcome: SubmissionOutcome) => kernel.recordSubmission(sent.attemptId, sent.sendId, outcome),
+    record: (sent: Sent, outcome: SubmissionOutcome) =>
+      kernel.recordSubmission(sent.attemptId, sent.sendId, outcome),
     async accept(sent: Sent, taskId: string = randomUUID()): Promise<Running> {
       await steps.record(sent, { kind: "accepted", taskId });
       return { ...sent, taskId };
@@ -121,8 +122,10 @@ export function createScenario(database: TestDatabase) {
         contentType: "image/jpeg",
         flagged: false,
       }),
-    complete: (persist: Pick<Persist, "attemptId" | "leaseToken">, failures: { index: number; permanent: boolean }[] = []) =>
-      kernel.complete(persist.attemptId, persist.leaseToken, failures),
+    complete: (
+      persist: Pick<Persist, "attemptId" | "leaseToken">,
+      failures: { index: number; permanent: boolean }[] = [],
+    ) => kernel.complete(persist.attemptId, persist.leaseToken, failures),
     /** A finished job with one picture. */
     async completed(userId: string): Promise<Running> {
       const running = await steps.delivered(userId);

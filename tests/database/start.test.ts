@@ -13,11 +13,21 @@ test("start_generation holds the price, queues the job and answers balance, posi
   expect(answer).toMatchObject({
     ok: true,
     replay: false,
-    job: { status: "queued", modelId: "flux-dev", numImages: 3, seed: 7, creditsHeld: 6, creditsCaptured: null, attempts: 0 },
+    job: {
+      status: "queued",
+      modelId: "flux-dev",
+      numImages: 3,
+      seed: 7,
+      creditsHeld: 6,
+      creditsCaptured: null,
+      attempts: 0,
+    },
     account: { balance: 14, seq: 1 },
     queue: { position: 0, exact: true, etaSeconds: 11 },
   });
-  expect(await sql`select kind, amount, reference from public.credit_entries where user_id = ${userId} order by id`).toEqual([
+  expect(
+    await sql`select kind, amount, reference from public.credit_entries where user_id = ${userId} order by id`,
+  ).toEqual([
     { kind: "grant", amount: 20, reference: "sign-up" },
     { kind: "reserve", amount: -6, reference: null },
   ]);
@@ -33,7 +43,12 @@ test("the same key and hash answer the same job with values as of now, and hold 
   await db.settings({ intake_paused: true });
 
   const again = await kernel.start(tap);
-  expect(again).toMatchObject({ ok: true, replay: true, job: { id: first.job.id, status: "canceled" }, account: { balance: 20 } });
+  expect(again).toMatchObject({
+    ok: true,
+    replay: true,
+    job: { id: first.job.id, status: "canceled" },
+    account: { balance: 20 },
+  });
   expect(await sql`select from public.generation_jobs`).toHaveLength(1);
   expect(await sql`select from public.credit_entries where kind = 'reserve'`).toHaveLength(1);
 });
@@ -66,7 +81,9 @@ test("20 starts at once with 20 keys never spend more than the balance", async (
   await db.settings({ sign_up_grant_credits: 7 });
   const answers = await Promise.all(Array.from({ length: 20 }, () => kernel.start(startArguments(userId))));
   expect(answers.filter((answer) => answer.ok)).toHaveLength(7);
-  expect(answers.filter((answer) => !answer.ok && answer.error.code === "insufficient_credits")).toHaveLength(13);
+  expect(answers.filter((answer) => !answer.ok && answer.error.code === "insufficient_credits")).toHaveLength(
+    13,
+  );
   expect(await scenario.balance(userId)).toBe(0);
 });
 
@@ -105,10 +122,19 @@ test("words stand in generation_prompts alone; inputs and the retried job stand 
   await sql`insert into storage.objects (bucket_id, name) values ('generation-inputs', ${inputPath})`;
   const earlier = await scenario.start(userId);
   await kernel.cancel(userId, earlier);
-  const jobId = await scenario.start(userId, { modelId: "nano-banana-edit", inputPaths: [inputPath], retryOf: earlier });
+  const jobId = await scenario.start(userId, {
+    modelId: "nano-banana-edit",
+    inputPaths: [inputPath],
+    retryOf: earlier,
+  });
   expect(await scenario.job(jobId)).toMatchObject({ input_paths: [inputPath], retry_of: earlier });
-  expect(await sql`select prompt from public.generation_prompts where job_id = ${jobId}`).toEqual([{ prompt }]);
-  const everything = JSON.stringify([await scenario.job(jobId), await sql`select * from public.generation_events`]);
+  expect(await sql`select prompt from public.generation_prompts where job_id = ${jobId}`).toEqual([{
+    prompt,
+  }]);
+  const everything = JSON.stringify([
+    await scenario.job(jobId),
+    await sql`select * from public.generation_events`,
+  ]);
   expect(everything).not.toContain("otter reading");
 });
 
@@ -136,5 +162,8 @@ test("behind more than a hundred ready jobs the position is 100 and not exact", 
 test("a new key starts a new job although everything else is equal", async () => {
   const tap = startArguments(await db.addUser());
   await kernel.start(tap);
-  expect(await kernel.start({ ...tap, idempotencyKey: randomUUID() })).toMatchObject({ ok: true, replay: false });
+  expect(await kernel.start({ ...tap, idempotencyKey: randomUUID() })).toMatchObject({
+    ok: true,
+    replay: false,
+  });
 });

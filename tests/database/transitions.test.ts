@@ -65,14 +65,19 @@ test("genflow.transitions is the drawing, and ended states have no way out", asy
 });
 
 test("the contract's statuses are the database's", async () => {
-  const rows = await sql<{ status: string }[]>`select unnest(enum_range(null::public.generation_status)) as status`;
+  const rows = await sql<
+    { status: string }[]
+  >`select unnest(enum_range(null::public.generation_status)) as status`;
   expect(rows.map((row) => row.status)).toEqual([...generationStatuses]);
 });
 
-test.each(generationStatuses.filter((status) => status !== "queued"))("no job begins as %s", async (status) => {
-  await expect(sql`
+test.each(generationStatuses.filter((status) => status !== "queued"))(
+  "no job begins as %s",
+  async (status) => {
+    await expect(sql`
     insert into public.generation_jobs (user_id, idempotency_key, request_hash, model_id, aspect_ratio, num_images,
       trace_id, credits_per_image, credits_held, status)
     values (${randomUUID()}, ${randomUUID()}, 'h', 'flux-dev', '1:1', 1, 't', 1, 1, ${status}::public.generation_status)`)
-    .rejects.toThrow(`a job begins as queued, not as ${status}`);
-});
+      .rejects.toThrow(`a job begins as queued, not as ${status}`);
+  },
+);

@@ -4,8 +4,8 @@ import { randomUUID } from "node:crypto";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { inject } from "vitest";
 import {
-  ChangeMessage,
   changeEvent,
+  ChangeMessage,
   changeTopic,
   type GenerationJob,
   type GenerationStatus,
@@ -21,7 +21,11 @@ export interface Target {
 
 /** The stack that global-setup.ts provides. */
 export function sharedStack(): Target {
-  return { url: inject("stackUrl"), publishableKey: inject("publishableKey"), secretKey: inject("secretKey") };
+  return {
+    url: inject("stackUrl"),
+    publishableKey: inject("publishableKey"),
+    secretKey: inject("secretKey"),
+  };
 }
 
 export interface App {
@@ -72,7 +76,13 @@ export async function openApp(target: Target): Promise<App> {
       return new Promise((resolve, reject) => {
         const timer = setTimeout(() => {
           waiting.delete(look);
-          reject(new Error(`Waited in vain until ${what}; saw ${JSON.stringify(changes.map(({ seq, jobs }) => [seq, jobs[0]?.status]))}`));
+          reject(
+            new Error(
+              `Waited in vain until ${what}; saw ${
+                JSON.stringify(changes.map(({ seq, jobs }) => [seq, jobs[0]?.status]))
+              }`,
+            ),
+          );
         }, waitMs);
         const look = () => {
           if (!holds()) return;
@@ -98,7 +108,12 @@ export interface Answer {
 }
 
 /** A raw call of a function, so that status and body can be looked at. */
-export async function call(app: App, name: string, body: unknown, headers: Record<string, string> = {}): Promise<Answer> {
+export async function call(
+  app: App,
+  name: string,
+  body: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
   const response = await fetch(`${app.target.url}/functions/v1/${name}`, {
     method: "POST",
     headers: {
@@ -119,7 +134,9 @@ export function tap(app: App, body: unknown = request, key: string = randomUUID(
 /** Starts a job and answers its id. */
 export async function startJob(app: App, body: unknown = request): Promise<string> {
   const { status, body: answer } = await tap(app, body);
-  if (status !== 202 || answer.job === undefined) throw new Error(`start answered ${status} ${JSON.stringify(answer)}`);
+  if (status !== 202 || answer.job === undefined) {
+    throw new Error(`start answered ${status} ${JSON.stringify(answer)}`);
+  }
   return answer.job.id;
 }
 
@@ -128,7 +145,11 @@ export function pushedJob(app: App, jobId: string): GenerationJob | undefined {
   return app.changes.flatMap(({ jobs }) => jobs).filter(({ id }) => id === jobId).at(-1);
 }
 
-export async function untilStatus(app: App, jobId: string, ...statuses: GenerationStatus[]): Promise<GenerationJob> {
+export async function untilStatus(
+  app: App,
+  jobId: string,
+  ...statuses: GenerationStatus[]
+): Promise<GenerationJob> {
   await app.until(() => {
     const job = pushedJob(app, jobId);
     return job !== undefined && statuses.includes(job.status);
@@ -159,8 +180,14 @@ export async function balance({ client }: App): Promise<number> {
 }
 
 /** The job's ledger entries, oldest first. */
-export async function ledger({ client }: App, jobId: string): Promise<{ kind: string; amount: number; captured: number | null }[]> {
-  const { data, error } = await client.from("credit_entries").select("kind, amount, captured").eq("job_id", jobId).order("id");
+export async function ledger(
+  { client }: App,
+  jobId: string,
+): Promise<{ kind: string; amount: number; captured: number | null }[]> {
+  const { data, error } = await client.from("credit_entries").select("kind, amount, captured").eq(
+    "job_id",
+    jobId,
+  ).order("id");
   if (error) throw error;
   return data;
 }

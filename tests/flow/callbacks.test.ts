@@ -37,8 +37,13 @@ async function deliver(body: string, headers: Record<string, string> = {}, query
   return response.status;
 }
 
-async function signed(body: string, timestampSeconds = Math.floor(Date.now() / 1000)): Promise<Record<string, string>> {
-  return { ...await signWebhook({ secret, id: "delivery", body: new TextEncoder().encode(body), timestampSeconds }) };
+async function signed(
+  body: string,
+  timestampSeconds = Math.floor(Date.now() / 1000),
+): Promise<Record<string, string>> {
+  return {
+    ...await signWebhook({ secret, id: "delivery", body: new TextEncoder().encode(body), timestampSeconds }),
+  };
 }
 
 describe("a callback", () => {
@@ -68,8 +73,15 @@ describe("a callback", () => {
       ["signature of another body", good, await signed("{}"), 401],
       ["old", good, await signed(good, now - 301), 401],
       ["future", good, await signed(good, now + 302), 401],
-      ["no timestamp", good, { "webhook-id": "x", "webhook-signature": headers["webhook-signature"] ?? "" }, 401],
-      ...["NaN", "Infinity", "1e9", "", "0x7", String(now * 1000)].map((timestamp): [string, string, Record<string, string>, number] => [
+      [
+        "no timestamp",
+        good,
+        { "webhook-id": "x", "webhook-signature": headers["webhook-signature"] ?? "" },
+        401,
+      ],
+      ...["NaN", "Infinity", "1e9", "", "0x7", String(now * 1000)].map((
+        timestamp,
+      ): [string, string, Record<string, string>, number] => [
         `timestamp ${timestamp}`,
         good,
         { ...headers, "webhook-timestamp": timestamp },
@@ -77,13 +89,20 @@ describe("a callback", () => {
       ]),
       ["oversized", JSON.stringify({ id: taskId, padding: "x".repeat(262_144) }), {}, 413],
       ["broken JSON, signed", "{", await signed("{"), 400],
-      ["unknown task, signed", ...await signedCase(JSON.stringify({ id: "0".repeat(32), model: "m", status: "completed", outputs: [output] })), 200],
+      [
+        "unknown task, signed",
+        ...await signedCase(
+          JSON.stringify({ id: "0".repeat(32), model: "m", status: "completed", outputs: [output] }),
+        ),
+        200,
+      ],
     ];
     for (const [name, body, caseHeaders, status] of cases) {
       expect([name, await deliver(body, caseHeaders)]).toEqual([name, status]);
     }
     expect((await readJob(app, jobId)).status).toBe("processing");
-    const settled = await stack.sql`select 1 from genflow.attempts where result_status is not null and job_id = ${jobId}`;
+    const settled = await stack
+      .sql`select 1 from genflow.attempts where result_status is not null and job_id = ${jobId}`;
     expect(settled).toEqual([]);
   });
 
@@ -92,7 +111,8 @@ describe("a callback", () => {
     const jobId = await startJob(app);
     expect((await untilEnded(app, jobId)).status).toBe("completed");
     await stack.provider({ badSignatures: false });
-    const [attempt] = await stack.sql`select unverified_callbacks, polls from genflow.attempts where job_id = ${jobId}`;
+    const [attempt] = await stack
+      .sql`select unverified_callbacks, polls from genflow.attempts where job_id = ${jobId}`;
     expect(attempt).toEqual({ unverified_callbacks: 1, polls: 1 });
   });
 });
@@ -105,6 +125,7 @@ async function signedCase(body: string): Promise<[string, Record<string, string>
 async function delivered(jobId: string): Promise<{ taskId: string; output: string }> {
   const [row] = await stack.sql`select task_id from genflow.attempts where job_id = ${jobId}`;
   const taskId: string = row?.["task_id"];
-  await expect.poll(async () => (await stack.journal()).predictions.find(({ id }) => id === taskId)?.status).toBe("completed");
+  await expect.poll(async () => (await stack.journal()).predictions.find(({ id }) => id === taskId)?.status)
+    .toBe("completed");
   return { taskId, output: `${stack.wavespeedUrl}/output/${taskId}-0.jpeg` };
 }

@@ -1,7 +1,18 @@
 // Cancelling in each state, and what becomes of the hold.
 
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { type App, balance, call, ledger, openApp, readJob, request, startJob, untilEnded, untilStatus } from "./app.ts";
+import {
+  type App,
+  balance,
+  call,
+  ledger,
+  openApp,
+  readJob,
+  request,
+  startJob,
+  untilEnded,
+  untilStatus,
+} from "./app.ts";
 import { type ControlledStack, startControlledStack } from "./controlled-stack.ts";
 
 let stack: ControlledStack;
@@ -28,7 +39,11 @@ describe("cancel", () => {
     const before = await balance(app);
     await stack.sql`update genflow.provider set running_cap = 0 where singleton`;
     const jobId = await startJob(app);
-    expect(await cancel(jobId)).toMatchObject({ outcome: "canceled", refund: "released", providerTold: false });
+    expect(await cancel(jobId)).toMatchObject({
+      outcome: "canceled",
+      refund: "released",
+      providerTold: false,
+    });
     expect(await cancel(jobId)).toMatchObject({ outcome: "canceled", refund: "released" });
     await stack.sql`update genflow.provider set running_cap = 3 where singleton`;
     expect(await balance(app)).toBe(before);
@@ -43,7 +58,8 @@ describe("cancel", () => {
     await stack.provider({ holdSubmitAnswers: true, latencyMs: 60_000 });
     const jobId = await startJob(app);
     await untilStatus(app, jobId, "submitting");
-    await expect.poll(async () => (await stack.journal()).predictions.length, { timeout: 10_000 }).toBeGreaterThan(0);
+    await expect.poll(async () => (await stack.journal()).predictions.length, { timeout: 10_000 })
+      .toBeGreaterThan(0);
     expect(await cancel(jobId)).toMatchObject({ outcome: "canceled", refund: "pending" });
     expect(await balance(app)).toBe(before - 1);
     // The answer to the submit comes after the cancel, and the task fails: nothing is charged.
@@ -60,7 +76,13 @@ describe("cancel", () => {
     const jobId = await startJob(app);
     await untilStatus(app, jobId, "processing");
     expect(await cancel(jobId)).toMatchObject({ outcome: "canceled", refund: "pending" });
-    await app.until(() => app.changes.some(({ jobs }) => jobs.some(({ id, creditsCaptured }) => id === jobId && creditsCaptured === 1)), "the hold is captured");
+    await app.until(
+      () =>
+        app.changes.some(({ jobs }) =>
+          jobs.some(({ id, creditsCaptured }) => id === jobId && creditsCaptured === 1)
+        ),
+      "the hold is captured",
+    );
     expect(await balance(app)).toBe(before - 1);
     expect(await cancel(jobId)).toMatchObject({ outcome: "canceled", refund: "none" });
     const { data } = await app.client.from("generation_images").select().eq("job_id", jobId);
@@ -69,15 +91,22 @@ describe("cancel", () => {
 
   it("comes too late once the picture is being stored, and says that an ended job has ended", async () => {
     await stack.provider({ latencyMs: 100 });
-    await stack.sql`create function public.hold_storing() returns trigger language plpgsql as $$ begin raise exception 'not now' using errcode = 'PT503'; end $$`;
-    await stack.sql`create trigger hold_storing before insert on public.generation_images for each row execute function public.hold_storing()`;
+    await stack
+      .sql`create function public.hold_storing() returns trigger language plpgsql as $$ begin raise exception 'not now' using errcode = 'PT503'; end $$`;
+    await stack
+      .sql`create trigger hold_storing before insert on public.generation_images for each row execute function public.hold_storing()`;
     const jobId = await startJob(app);
     await untilStatus(app, jobId, "persisting");
-    expect(await cancel(jobId)).toMatchObject({ outcome: "too_late", refund: "none", job: { status: "persisting" } });
+    expect(await cancel(jobId)).toMatchObject({
+      outcome: "too_late",
+      refund: "none",
+      job: { status: "persisting" },
+    });
     await stack.sql`drop trigger hold_storing on public.generation_images`;
     await stack.sql`drop function public.hold_storing()`;
     await expect.poll(async () => {
-      await stack.sql`update genflow.attempts set next_persist_at = genflow.clock() where next_persist_at is not null and persist_lease is null`;
+      await stack
+        .sql`update genflow.attempts set next_persist_at = genflow.clock() where next_persist_at is not null and persist_lease is null`;
       await stack.sweep();
       return (await readJob(app, jobId)).status;
     }, { timeout: 20_000 }).toBe("completed");
@@ -90,7 +119,9 @@ describe("an insufficient balance", () => {
     await stack.settings({ sign_up_grant_credits: 3 });
     const poor = await openApp(stack);
     const key = crypto.randomUUID();
-    const answer = await call(poor, "start-generation", { ...request, modelId: "nano-banana" }, { "idempotency-key": key });
+    const answer = await call(poor, "start-generation", { ...request, modelId: "nano-banana" }, {
+      "idempotency-key": key,
+    });
     expect(answer.status).toBe(402);
     expect(answer.body).toMatchObject({ code: "insufficient_credits", balance: 3, price: 4 });
     const cheaper = await call(poor, "start-generation", request, { "idempotency-key": key });

@@ -7,6 +7,7 @@ import postgres from "postgres";
 import { type Stack, startStack } from "../../supabase/local/mod.ts";
 
 export interface ControlledStack extends Stack {
+  readonly dataDirectory: string;
   /** As superuser, to look behind the API. */
   sql: postgres.Sql;
   /** Settings of the stand-in provider. */
@@ -28,13 +29,16 @@ export async function startControlledStack(): Promise<ControlledStack> {
   const sql = postgres(stack.adminUrl, { max: 2, onnotice: () => {} });
   const control = async (path: string, body?: unknown) => {
     const response = await fetch(`${stack.wavespeedUrl}/control${path}`, {
-      ...(body === undefined ? {} : { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
+      ...(body === undefined
+        ? {}
+        : { method: "POST", body: JSON.stringify(body), headers: { "content-type": "application/json" } }),
     });
     if (!response.ok) throw new Error(`control answered ${response.status} ${await response.text()}`);
     return await response.json();
   };
   return {
     ...stack,
+    dataDirectory,
     sql,
     async provider(settings) {
       await control("", settings);

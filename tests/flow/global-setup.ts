@@ -17,7 +17,11 @@ declare module "vitest" {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const { GENFLOW_URL, GENFLOW_PUBLISHABLE_KEY, GENFLOW_SECRET_KEY } = process.env;
   if (GENFLOW_URL && GENFLOW_PUBLISHABLE_KEY && GENFLOW_SECRET_KEY) {
-    provide(project, { url: GENFLOW_URL, publishableKey: GENFLOW_PUBLISHABLE_KEY, secretKey: GENFLOW_SECRET_KEY });
+    provide(project, {
+      url: GENFLOW_URL,
+      publishableKey: GENFLOW_PUBLISHABLE_KEY,
+      secretKey: GENFLOW_SECRET_KEY,
+    });
     return () => Promise.resolve();
   }
   const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-flow-"));
@@ -29,7 +33,10 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 }
 
-function provide(project: TestProject, stack: { url: string; publishableKey: string; secretKey: string }): void {
+function provide(
+  project: TestProject,
+  stack: { url: string; publishableKey: string; secretKey: string },
+): void {
   project.provide("stackUrl", stack.url);
   project.provide("publishableKey", stack.publishableKey);
   project.provide("secretKey", stack.secretKey);

@@ -3,8 +3,23 @@
 import { createHash } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { changeTopic, type GenerationImage, type GenerationJob, imageFromRow } from "../../shared/contract/mod.ts";
-import { type App, ledger, openApp, pushedJob, readJob, request, sharedStack, tap, untilEnded } from "./app.ts";
+import {
+  changeTopic,
+  type GenerationImage,
+  type GenerationJob,
+  imageFromRow,
+} from "../../shared/contract/mod.ts";
+import {
+  type App,
+  ledger,
+  openApp,
+  pushedJob,
+  readJob,
+  request,
+  sharedStack,
+  tap,
+  untilEnded,
+} from "./app.ts";
 
 let app: App;
 let stranger: App;
@@ -34,7 +49,13 @@ describe("the main job", () => {
 
   it("ends completed, with the picture that was asked for", () => {
     expect(ended).toMatchObject({ status: "completed", errorCode: null, attempts: 0, creditsCaptured: 1 });
-    expect(image).toMatchObject({ index: 0, width: 1344, height: 768, contentType: "image/jpeg", flagged: false });
+    expect(image).toMatchObject({
+      index: 0,
+      width: 1344,
+      height: 768,
+      contentType: "image/jpeg",
+      flagged: false,
+    });
     expect(image.path.startsWith(`${app.userId}/${ended.id}/0-`)).toBe(true);
   });
 
@@ -61,7 +82,8 @@ describe("the main job", () => {
   });
 
   it("writes the events in order, without the prompt", async () => {
-    const { data } = await app.client.from("generation_events").select("event, detail").eq("job_id", ended.id).order("id");
+    const { data } = await app.client.from("generation_events").select("event, detail").eq("job_id", ended.id)
+      .order("id");
     expect(data?.map(({ event }) => event)).toEqual([
       "queued",
       "submitting",
@@ -87,7 +109,15 @@ describe("the main job", () => {
   });
 
   it("shows another user neither row nor file", async () => {
-    for (const table of ["generation_jobs", "generation_images", "generation_events", "generation_prompts", "credit_entries"]) {
+    for (
+      const table of [
+        "generation_jobs",
+        "generation_images",
+        "generation_events",
+        "generation_prompts",
+        "credit_entries",
+      ]
+    ) {
       const { data, error } = await stranger.client.from(table).select().eq("user_id", app.userId);
       expect([table, error, data]).toEqual([table, null, []]);
     }

@@ -3,7 +3,18 @@
 import { createHash } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { imageFromRow } from "../../shared/contract/mod.ts";
-import { type App, balance, ledger, openApp, pushedJob, readJob, startJob, tap, untilEnded, untilStatus } from "./app.ts";
+import {
+  type App,
+  balance,
+  ledger,
+  openApp,
+  pushedJob,
+  readJob,
+  startJob,
+  tap,
+  untilEnded,
+  untilStatus,
+} from "./app.ts";
 import { type ControlledStack, startControlledStack } from "./controlled-stack.ts";
 
 let stack: ControlledStack;
@@ -70,7 +81,9 @@ describe("the sweep", () => {
     await stack.provider({ holdSubmitAnswers: true, dropCallbacks: true });
     const before = (await stack.journal()).predictions.length;
     const jobId = await startJob(app);
-    await expect.poll(async () => (await stack.journal()).predictions.length, { timeout: 10_000 }).toBe(before + 1);
+    await expect.poll(async () => (await stack.journal()).predictions.length, { timeout: 10_000 }).toBe(
+      before + 1,
+    );
     await stack.functions.kill("start-generation");
     await stack.provider({ holdSubmitAnswers: false });
     await sweepUntil(async () => await status(jobId) === "completed");
@@ -107,7 +120,8 @@ describe("the sweep", () => {
     expect((await readJob(app, processing)).errorCode).toBe("processing_timeout");
     expect((await readJob(app, queued)).errorCode).toBe("queue_expired");
     expect(await balance(app)).toBe(before);
-    const [open] = await stack.sql`select count(*)::int from genflow.attempts where job_id = ${queued} and closed_at is null`;
+    const [open] = await stack
+      .sql`select count(*)::int from genflow.attempts where job_id = ${queued} and closed_at is null`;
     expect(open).toEqual({ count: 0 });
   });
 });
@@ -118,9 +132,19 @@ describe("a task that fails", () => {
     await stack.provider({ failTasks: 1 });
     const jobId = await startJob(app);
     const failed = await untilEnded(app, jobId);
-    expect(failed).toMatchObject({ status: "failed", errorCode: "provider_failed", retryable: true, creditsCaptured: 0 });
+    expect(failed).toMatchObject({
+      status: "failed",
+      errorCode: "provider_failed",
+      retryable: true,
+      creditsCaptured: 0,
+    });
     expect(await balance(app)).toBe(before);
-    const retry = await tap(app, { modelId: "flux-schnell", prompt: "again", aspectRatio: "1:1", retryOf: jobId });
+    const retry = await tap(app, {
+      modelId: "flux-schnell",
+      prompt: "again",
+      aspectRatio: "1:1",
+      retryOf: jobId,
+    });
     expect(retry.status).toBe(202);
     const done = await untilEnded(app, retry.body.job?.id ?? "");
     expect(done).toMatchObject({ status: "completed", retryOf: jobId });
@@ -129,7 +153,8 @@ describe("a task that fails", () => {
 
 describe("the flow tests", () => {
   it("have made no deadlock and missed no number", async () => {
-    const [row] = await stack.sql`select deadlocks::int from pg_stat_database where datname = current_database()`;
+    const [row] = await stack
+      .sql`select deadlocks::int from pg_stat_database where datname = current_database()`;
     expect(row).toEqual({ deadlocks: 0 });
     const gaps = await stack.sql`
       select a.user_id from genflow.accounts a

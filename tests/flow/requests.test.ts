@@ -13,12 +13,26 @@ afterAll(() => app?.close());
 
 describe("start-generation", () => {
   it.for<[string, unknown, number, string, Record<string, unknown>]>([
-    ["an unknown model", { ...request, modelId: "nope" }, 400, "unknown_model", { allowed: expect.arrayContaining(["flux-dev"]) }],
-    ["a ratio the model lacks", { ...request, aspectRatio: "7:3" }, 400, "unsupported_aspect_ratio", { allowed: expect.arrayContaining(["16:9"]) }],
+    ["an unknown model", { ...request, modelId: "nope" }, 400, "unknown_model", {
+      allowed: expect.arrayContaining(["flux-dev"]),
+    }],
+    ["a ratio the model lacks", { ...request, aspectRatio: "7:3" }, 400, "unsupported_aspect_ratio", {
+      allowed: expect.arrayContaining(["16:9"]),
+    }],
     ["an empty prompt", { ...request, prompt: "  " }, 400, "invalid_prompt", { fields: ["prompt"] }],
-    ["too many pictures", { ...request, numImages: 9 }, 400, "unsupported_image_count", { allowed: [1, 2, 3, 4] }],
-    ["no reference image where one is needed", { ...request, modelId: "nano-banana-edit" }, 400, "unsupported_input_count", {}],
-    ["a field that does not exist", { ...request, status: "completed" }, 400, "invalid_request", { fields: ["status"] }],
+    ["too many pictures", { ...request, numImages: 9 }, 400, "unsupported_image_count", {
+      allowed: [1, 2, 3, 4],
+    }],
+    [
+      "no reference image where one is needed",
+      { ...request, modelId: "nano-banana-edit" },
+      400,
+      "unsupported_input_count",
+      {},
+    ],
+    ["a field that does not exist", { ...request, status: "completed" }, 400, "invalid_request", {
+      fields: ["status"],
+    }],
     ["a field of the wrong type", { ...request, seed: "7" }, 400, "invalid_request", { fields: ["seed"] }],
     ["broken JSON", "{", 400, "invalid_json", {}],
     ["a body that is no object", "[]", 400, "invalid_json", {}],
@@ -106,7 +120,9 @@ describe("start-generation", () => {
 describe("reference images", () => {
   it("reach the provider from the user's own folder", async () => {
     const path = `${app.userId}/${randomUUID()}.png`;
-    const upload = await app.client.storage.from("generation-inputs").upload(path, pixel, { contentType: "image/png" });
+    const upload = await app.client.storage.from("generation-inputs").upload(path, pixel, {
+      contentType: "image/png",
+    });
     expect(upload.error).toBeNull();
     const answer = await tap(app, { ...request, modelId: "nano-banana-edit", inputPaths: [path] });
     expect(answer.status).toBe(202);
@@ -115,11 +131,15 @@ describe("reference images", () => {
 
   it("answers foreign, missing and climbing paths alike, and refuses uploads outside the own folder", async () => {
     const stranger = randomUUID();
-    for (const path of [`${stranger}/a.png`, `${app.userId}/missing.png`, `${app.userId}/../${stranger}/a.png`]) {
+    for (
+      const path of [`${stranger}/a.png`, `${app.userId}/missing.png`, `${app.userId}/../${stranger}/a.png`]
+    ) {
       const answer = await tap(app, { ...request, modelId: "nano-banana-edit", inputPaths: [path] });
       expect([answer.status, answer.body["code"]]).toEqual([400, "input_not_found"]);
     }
-    const upload = await app.client.storage.from("generation-inputs").upload(`${stranger}/a.png`, pixel, { contentType: "image/png" });
+    const upload = await app.client.storage.from("generation-inputs").upload(`${stranger}/a.png`, pixel, {
+      contentType: "image/png",
+    });
     expect(upload.error?.message).toMatch(/row-level security/);
   });
 });

@@ -171,7 +171,7 @@ describe("what the platform answers itself", () => {
 
   test.each([
     ["an unknown function", "/nothing", "GET", 404, "NOT_FOUND"],
-    ["a name that leaves the folder", "/..%2f..%2fsecrets", "GET", 404, "NOT_FOUND"],
+    ["a folder of shared code", "/_shared", "GET", 404, "NOT_FOUND"],
     ["a method that hosted does not pass on", "/echo", "HEAD", 405, null],
     ["a function that ends before it listens", "/broken", "GET", 503, "BOOT_ERROR"],
   ])("%s", async (_name, path, method, status, code) => {

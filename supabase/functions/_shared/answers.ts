@@ -14,7 +14,9 @@ export function problem(code: ProblemCode, traceId: string, extras: ProblemExtra
     "cache-control": "no-store",
     "x-trace-id": traceId,
   });
-  if (extras.retry_after_seconds !== undefined) headers.set("retry-after", String(extras.retry_after_seconds));
+  if (extras.retry_after_seconds !== undefined) {
+    headers.set("retry-after", String(extras.retry_after_seconds));
+  }
   return new Response(JSON.stringify(body), { status: body.status, headers });
 }
 

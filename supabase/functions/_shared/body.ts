@@ -1,6 +1,9 @@
 // Reads a request's body up to a limit. The rest is drained, since a body left unread can fail the answer on hosted.
 
-export async function readBody(request: Request, maxBytes: number): Promise<Uint8Array<ArrayBuffer> | "too_large"> {
+export async function readBody(
+  request: Request,
+  maxBytes: number,
+): Promise<Uint8Array<ArrayBuffer> | "too_large"> {
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of request.body ?? []) {

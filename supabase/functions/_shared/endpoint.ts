@@ -31,7 +31,11 @@ export function userEndpoint(maxBytes: number, handle: (call: UserCall) => Promi
     withSupabase({ auth: "user", cors: { headers: appCors } }, async (request, ctx) => {
       const userId = ctx.userClaims?.id;
       if (userId === undefined) return problem("unauthorized", traceId);
-      return await guarded(traceId, () => handle({ request, body, traceId, userId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) }));
+      return await guarded(
+        traceId,
+        () =>
+          handle({ request, body, traceId, userId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) }),
+      );
     });
   return { fetch: (request: Request) => serve(request, maxBytes, gated, appCors) };
 }
@@ -39,8 +43,12 @@ export function userEndpoint(maxBytes: number, handle: (call: UserCall) => Promi
 /** For machines: whoever calls proves it in the handler, and no browser is invited. */
 export function machineEndpoint(maxBytes: number, handle: (call: Call) => Promise<Response>) {
   const open = (traceId: string, body: Uint8Array<ArrayBuffer>) =>
-    withSupabase({ auth: "none", cors: "disabled" }, (request, ctx) =>
-      guarded(traceId, () => handle({ request, body, traceId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) })));
+    withSupabase(
+      { auth: "none", cors: "disabled" },
+      (request, ctx) =>
+        guarded(traceId, () =>
+          handle({ request, body, traceId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) })),
+    );
   return { fetch: (request: Request) => serve(request, maxBytes, open, {}) };
 }
 
@@ -54,8 +62,12 @@ async function serve(
   const { method, url, headers } = request;
   const body = await readBody(request, maxBytes);
   if (body === "too_large") return withHeaders(problem("payload_too_large", traceId), cors);
-  if (method !== "POST" && method !== "OPTIONS") return withHeaders(problem("method_not_allowed", traceId), cors);
-  const answer = await gate(traceId, body)(new Request(url, { method, headers, ...(method === "POST" ? { body } : {}) }));
+  if (method !== "POST" && method !== "OPTIONS") {
+    return withHeaders(problem("method_not_allowed", traceId), cors);
+  }
+  const answer = await gate(traceId, body)(
+    new Request(url, { method, headers, ...(method === "POST" ? { body } : {}) }),
+  );
   // The library answers what it refuses in its own words; callers get ours.
   if (!answer.headers.has("x-supabase-server-error")) return answer;
   log("refused_at_gate", { traceId, code: answer.headers.get("x-supabase-server-error") });

@@ -14,7 +14,8 @@ export function readEnvironment(): Environment {
     wavespeedApiKey: required("WAVESPEED_API_KEY"),
     wavespeedBaseUrl: Deno.env.get("WAVESPEED_BASE_URL") || defaultBaseUrl,
     webhookUrl: Deno.env.get("GENFLOW_WEBHOOK_URL") || null,
-    webhookSecrets: (Deno.env.get("WAVESPEED_WEBHOOK_SECRETS") ?? "").split(",").map((one) => one.trim()).filter(Boolean),
+    webhookSecrets: (Deno.env.get("WAVESPEED_WEBHOOK_SECRETS") ?? "").split(",").map((one) => one.trim())
+      .filter(Boolean),
     callbackSecret: required("GENFLOW_CALLBACK_SECRET"),
     sweepSecret: required("GENFLOW_SWEEP_SECRET"),
     inputDelivery: Deno.env.get("GENFLOW_INPUT_DELIVERY") === "upload" ? "upload" : "signed_url",

@@ -1,7 +1,12 @@
 // POST start-generation: answers as soon as the job is queued; the submit goes on after the answer.
 
 import { dispatch, start } from "../../../shared/backend/mod.ts";
-import { IdempotencyKey, idempotencyKeyHeader, maxStartBytes, StartRequest } from "../../../shared/contract/mod.ts";
+import {
+  IdempotencyKey,
+  idempotencyKeyHeader,
+  maxStartBytes,
+  StartRequest,
+} from "../../../shared/contract/mod.ts";
 import { afterAnswer } from "../_shared/after.ts";
 import { json, problem, refused } from "../_shared/answers.ts";
 import { parseJson } from "../_shared/body.ts";
@@ -11,10 +16,14 @@ export default userEndpoint(maxStartBytes, async ({ request, body, userId, trace
   const key = IdempotencyKey.safeParse(request.headers.get(idempotencyKeyHeader)?.toLowerCase());
   if (!key.success) return problem("idempotency_key_missing", traceId, { fields: ["Idempotency-Key"] });
   const parsed = parseJson(body);
-  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) return problem("invalid_json", traceId);
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) {
+    return problem("invalid_json", traceId);
+  }
   const asked = StartRequest.safeParse(parsed);
   if (!asked.success) {
-    const fields = asked.error.issues.flatMap((issue) => issue.code === "unrecognized_keys" ? issue.keys : [issue.path.join(".")]);
+    const fields = asked.error.issues.flatMap((issue) =>
+      issue.code === "unrecognized_keys" ? issue.keys : [issue.path.join(".")]
+    );
     return problem("invalid_request", traceId, { fields: [...new Set(fields)] });
   }
   const started = await start(backend, { userId, idempotencyKey: key.data, request: asked.data, traceId });

@@ -19,8 +19,15 @@ export interface Delivery {
 export async function deliver({ url, id, body, secret, signal }: Delivery): Promise<boolean> {
   const bytes = new TextEncoder().encode(body);
   for (let attempt = 0; attempt < maxTries && !signal.aborted; attempt++) {
-    if (attempt > 0) await delay(firstPauseMs * 2 ** (attempt - 1), undefined, { signal }).catch(() => undefined);
-    const headers = await signWebhook({ secret, id, timestampSeconds: Math.floor(Date.now() / 1000), body: bytes });
+    if (attempt > 0) {
+      await delay(firstPauseMs * 2 ** (attempt - 1), undefined, { signal }).catch(() => undefined);
+    }
+    const headers = await signWebhook({
+      secret,
+      id,
+      timestampSeconds: Math.floor(Date.now() / 1000),
+      body: bytes,
+    });
     try {
       const response = await fetch(url, {
         method: "POST",

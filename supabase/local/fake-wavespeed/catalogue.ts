@@ -58,11 +58,22 @@ function model(
   return {
     id,
     priceUsd,
-    schema: { type: "object", additionalProperties: false, required, properties: { ...properties, ...common } },
+    schema: {
+      type: "object",
+      additionalProperties: false,
+      required,
+      properties: { ...properties, ...common },
+    },
   };
 }
 
-const flux = { prompt, size: size(1024, 256, 1536), num_images: count, seed, output_format: format("jpeg", "png", "webp") };
+const flux = {
+  prompt,
+  size: size(1024, 256, 1536),
+  num_images: count,
+  seed,
+  output_format: format("jpeg", "png", "webp"),
+};
 
 export const fakeModels: readonly FakeModel[] = [
   model("wavespeed-ai/flux-dev", 0.012, ["prompt"], {
@@ -131,14 +142,22 @@ function check(name: string, property: InputProperty, value: unknown): string | 
   switch (property.type) {
     case "string": {
       if (typeof value !== "string" || value === "") return `${name} must be a string`;
-      if (property.enum && !property.enum.includes(value)) return `${name} must be one of ${property.enum.join(", ")}`;
-      if (name === "size" && readSize(value)?.every(fits) !== true) return `${name} must be W*H within ${minimum}–${maximum}`;
+      if (property.enum && !property.enum.includes(value)) {
+        return `${name} must be one of ${property.enum.join(", ")}`;
+      }
+      if (name === "size" && readSize(value)?.every(fits) !== true) {
+        return `${name} must be W*H within ${minimum}–${maximum}`;
+      }
       return null;
     }
     case "integer":
-      return Number.isInteger(value) && fits(Number(value)) ? null : `${name} must be an integer within ${minimum}–${maximum}`;
+      return Number.isInteger(value) && fits(Number(value))
+        ? null
+        : `${name} must be an integer within ${minimum}–${maximum}`;
     case "number":
-      return typeof value === "number" && fits(value) ? null : `${name} must be a number within ${minimum}–${maximum}`;
+      return typeof value === "number" && fits(value)
+        ? null
+        : `${name} must be a number within ${minimum}–${maximum}`;
     case "boolean":
       return typeof value === "boolean" ? null : `${name} must be a boolean`;
     case "array":

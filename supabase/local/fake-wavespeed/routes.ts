@@ -27,7 +27,9 @@ function refuse(status: number, message: string): Response {
 
 /** `path` is what follows `/api/v3/`. */
 export async function serveApi(world: World, request: Request, path: string): Promise<Reply> {
-  if (request.headers.get("authorization") !== `Bearer ${world.apiKey}`) return refuse(401, "Invalid API key");
+  if (request.headers.get("authorization") !== `Bearer ${world.apiKey}`) {
+    return refuse(401, "Invalid API key");
+  }
   const route = `${request.method} ${path}`;
   const result = /^(GET|DELETE) predictions\/([^/]+)(\/result)?$/.exec(route);
   if (result) {
@@ -77,7 +79,12 @@ async function submit(world: World, request: Request, modelId: string): Promise<
     return refuse(429, "You have reached your concurrency limit");
   }
   const task = world.accept(model, resolved.input, webhookUrl);
-  const answer = { ...world.prediction(task), status: "created", input: task.input, created_at: new Date(task.createdAtMs).toISOString() };
+  const answer = {
+    ...world.prediction(task),
+    status: "created",
+    input: task.input,
+    created_at: new Date(task.createdAtMs).toISOString(),
+  };
   if (strikes(settings, "dropSubmitAnswers")) return "cut";
   await world.answersFlow();
   return data(answer);
@@ -94,7 +101,10 @@ async function list(world: World, request: Request): Promise<Response> {
     (before === undefined || task.createdAtMs <= Date.parse(before))
   ).sort((a, b) => b.createdAtMs - a.createdAtMs);
   const items = matching.slice((page - 1) * size, page * size)
-    .map((task) => ({ ...world.prediction(task), ...(world.settings.echoInputs ? { input: task.input } : {}) }));
+    .map((task) => ({
+      ...world.prediction(task),
+      ...(world.settings.echoInputs ? { input: task.input } : {}),
+    }));
   return data({ page, items, total: matching.length });
 }
 

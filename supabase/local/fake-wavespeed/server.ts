@@ -4,14 +4,16 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
 import { Settings } from "./control.ts";
-import { type Reply, readJson, serveApi } from "./routes.ts";
+import { readJson, type Reply, serveApi } from "./routes.ts";
 import type { World } from "./world.ts";
 
 const apiPrefix = "/api/v3/";
 
 export async function listen(world: World, port: number): Promise<{ url: string; close(): Promise<void> }> {
   const server = createServer((incoming, outgoing) => {
-    answer(world, incoming, outgoing).catch((error: unknown) => outgoing.destroy(error instanceof Error ? error : undefined));
+    answer(world, incoming, outgoing).catch((error: unknown) =>
+      outgoing.destroy(error instanceof Error ? error : undefined)
+    );
   });
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject);
@@ -55,7 +57,9 @@ function route(world: World, request: Request): Promise<Reply> | Reply {
   if (pathname.startsWith(apiPrefix)) return serveApi(world, request, pathname.slice(apiPrefix.length));
   if (pathname.startsWith("/output/")) return serveOutput(world, pathname);
   if (pathname.startsWith("/upload/")) return serveUpload(world, request, pathname.slice("/upload/".length));
-  if (pathname === "/control" || pathname.startsWith("/control/")) return serveControl(world, request, pathname);
+  if (pathname === "/control" || pathname.startsWith("/control/")) {
+    return serveControl(world, request, pathname);
+  }
   return new Response("Not found", { status: 404 });
 }
 

@@ -29,7 +29,12 @@ export interface Task {
   callbacks: { sent: number; dropped: number };
 }
 
-export function createTask(model: FakeModel, input: ResolvedInput, webhookUrl: string | null, nowMs: number): Task {
+export function createTask(
+  model: FakeModel,
+  input: ResolvedInput,
+  webhookUrl: string | null,
+  nowMs: number,
+): Task {
   return {
     id: randomBytes(16).toString("hex"),
     model,
@@ -72,7 +77,15 @@ export async function complete(task: Task, settings: Settings, signal: AbortSign
   const seed = typeof input["seed"] === "number" && input["seed"] >= 0 ? input["seed"] : randomInt(2 ** 31);
   const count = typeof input["num_images"] === "number" ? input["num_images"] : 1;
   for (let index = 0; index < count; index++) {
-    const picture = await drawPicture({ prompt: input.prompt, seed, index, widthPixels, heightPixels, format, inputs });
+    const picture = await drawPicture({
+      prompt: input.prompt,
+      seed,
+      index,
+      widthPixels,
+      heightPixels,
+      format,
+      inputs,
+    });
     task.outputs.push({
       path: `/output/${task.id}-${index}.${format}`,
       bytes: picture.bytes,
@@ -114,7 +127,9 @@ export function predictionOf(task: Task, origin: string, settings: Settings): Re
     model: task.model.id,
     outputs: done ? task.outputs.map(({ path }) => origin + path) : [],
     urls: { get: `${origin}/api/v3/predictions/${task.id}/result` },
-    ...(settings.omitFlags || !done ? {} : { has_nsfw_contents: task.outputs.map(() => settings.flagOutputs) }),
+    ...(settings.omitFlags || !done
+      ? {}
+      : { has_nsfw_contents: task.outputs.map(() => settings.flagOutputs) }),
     status: task.status,
     created_at: createdAt,
     error: task.error,

@@ -124,7 +124,9 @@ export class World {
     if (strikes(this.settings, "failTasks")) fail(task, failure.code, failure.message);
     else {
       await complete(task, this.settings, this.#stopping.signal).catch((error: unknown) => {
-        this.#log(`fake provider: a picture could not be drawn: ${error instanceof Error ? error.message : error}`);
+        this.#log(
+          `fake provider: a picture could not be drawn: ${error instanceof Error ? error.message : error}`,
+        );
         fail(task, 5000, "Internal error.");
       });
     }

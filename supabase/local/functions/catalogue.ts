@@ -1,7 +1,6 @@
 // Which functions there are, and what supabase/config.toml says of each.
 
-import { readdirSync, readFileSync } from "node:fs";
-import { existsSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
 export interface FunctionEntry {
@@ -11,13 +10,16 @@ export interface FunctionEntry {
   verifyJwt: boolean;
 }
 
+// Folders of shared code start with an underscore and are not functions.
+const NAME = /^[A-Za-z0-9][A-Za-z0-9_-]*$/;
+
 /** Read at each call: a function added while the stack runs is there at the next request. */
 export function findFunction(
   directory: string,
   configFile: string | null,
   name: string,
 ): FunctionEntry | null {
-  if (!/^[A-Za-z0-9][A-Za-z0-9_-]*$/.test(name) || !existsSync(join(directory, name, "index.ts"))) {
+  if (!NAME.test(name) || !existsSync(join(directory, name, "index.ts"))) {
     return null;
   }
   const settings = configFile ? functionSettings(configFile).get(name) : undefined;
@@ -28,7 +30,9 @@ export function findFunction(
 export function functionNames(directory: string): string[] {
   if (!existsSync(directory)) return [];
   return readdirSync(directory, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory() && existsSync(join(directory, entry.name, "index.ts")))
+    .filter((entry) =>
+      entry.isDirectory() && NAME.test(entry.name) && existsSync(join(directory, entry.name, "index.ts"))
+    )
     .map((entry) => entry.name)
     .sort();
 }

@@ -66,6 +66,8 @@ export function createStatus({ info, functionNames }: StatusOptions) {
 /** The project pins exact versions, so its own list says which are installed. */
 function pinned(...names: string[]): Record<string, string> {
   const file = new URL("../../../package.json", import.meta.url);
-  const { devDependencies } = JSON.parse(readFileSync(file, "utf8")) as { devDependencies: Record<string, string> };
+  const { devDependencies } = JSON.parse(readFileSync(file, "utf8")) as {
+    devDependencies: Record<string, string>;
+  };
   return Object.fromEntries(names.map((name) => [name, devDependencies[name] ?? "unknown"]));
 }

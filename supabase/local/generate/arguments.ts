@@ -9,6 +9,8 @@ export interface GenerateArguments {
   numImages: number;
   seed: number | undefined;
   json: boolean;
+  /** Another data folder than supabase/.local. */
+  dataDirectory: string | undefined;
 }
 
 export const usage = `Usage: npm run generate -- "<prompt>" [options]
@@ -18,6 +20,7 @@ export const usage = `Usage: npm run generate -- "<prompt>" [options]
   --images <n>       how many pictures (default 1)
   --seed <n>         the same seed and prompt give the same picture again
   --json             one JSON line per event
+  --data <folder>    another stack's data (default supabase/.local)
   --help             this text`;
 
 /** What the user should mend; exits with 2. */
@@ -30,7 +33,11 @@ export function readArguments(argv: string[]): GenerateArguments | null {
   const { values, positionals } = parse(argv);
   if (values.help) return null;
   const prompt = positionals.join(" ").trim();
-  if (prompt === "") throw new UsageError('The prompt is empty. Say what to draw: npm run generate -- "a red fox in the snow"');
+  if (prompt === "") {
+    throw new UsageError(
+      'The prompt is empty. Say what to draw: npm run generate -- "a red fox in the snow"',
+    );
+  }
   return {
     prompt,
     modelId: values.model,
@@ -38,6 +45,7 @@ export function readArguments(argv: string[]): GenerateArguments | null {
     numImages: readWhole("--images", values.images, 1) ?? 1,
     seed: readWhole("--seed", values.seed, 0),
     json: values.json,
+    dataDirectory: values.data,
   };
 }
 
@@ -51,6 +59,7 @@ function parse(argv: string[]) {
         aspect: { type: "string", default: "1:1" },
         images: { type: "string" },
         seed: { type: "string" },
+        data: { type: "string" },
         json: { type: "boolean", default: false },
         help: { type: "boolean", default: false },
       },

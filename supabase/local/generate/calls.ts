@@ -2,7 +2,13 @@
 
 import { FunctionsHttpError, type SupabaseClient } from "@supabase/supabase-js";
 import * as z from "zod";
-import { CancelAnswer, Problem, Queue, StartAnswer, type StartRequest } from "../../../shared/contract/mod.ts";
+import {
+  CancelAnswer,
+  Problem,
+  Queue,
+  StartAnswer,
+  type StartRequest,
+} from "../../../shared/contract/mod.ts";
 
 /** The backend's refusal, with what it would accept instead. */
 export class ProblemError extends Error {
@@ -14,7 +20,11 @@ export class ProblemError extends Error {
   }
 }
 
-export function startGeneration(client: SupabaseClient, key: string, request: StartRequest): Promise<StartAnswer> {
+export function startGeneration(
+  client: SupabaseClient,
+  key: string,
+  request: StartRequest,
+): Promise<StartAnswer> {
   return invoke(client, "start-generation", request, StartAnswer, { "Idempotency-Key": key });
 }
 
@@ -29,7 +39,8 @@ export async function queueOf(client: SupabaseClient, jobId: string): Promise<Qu
 }
 
 export async function expectedSecondsOf(client: SupabaseClient, modelId: string): Promise<number | null> {
-  const { data } = await client.from("generation_models").select("expected_seconds").eq("id", modelId).maybeSingle();
+  const { data } = await client.from("generation_models").select("expected_seconds").eq("id", modelId)
+    .maybeSingle();
   return data?.expected_seconds ?? null;
 }
 

@@ -4,7 +4,14 @@ import { join } from "node:path";
 import { type GenerationJob, hasEnded, type StartRequest } from "../../../shared/contract/mod.ts";
 import { projectDirectory, readEnvironment, runningStack, type StackInfo, startStack } from "../mod.ts";
 import { type GenerateArguments, readArguments, usage, UsageError } from "./arguments.ts";
-import { balanceOf, cancelGeneration, expectedSecondsOf, ProblemError, queueOf, startGeneration } from "./calls.ts";
+import {
+  balanceOf,
+  cancelGeneration,
+  expectedSecondsOf,
+  ProblemError,
+  queueOf,
+  startGeneration,
+} from "./calls.ts";
 import { humanReport, jsonReport, type Report } from "./report.ts";
 import { saveImage } from "./save.ts";
 import { demoSession, type Session } from "./session.ts";
@@ -12,7 +19,8 @@ import { type Watch, watchChanges } from "./watch.ts";
 
 const exitCodes = { done: 0, failed: 1, badInput: 2, interrupted: 130 } as const;
 const queuePollMs = 2000;
-const dataDirectory = join(projectDirectory, "supabase/.local");
+/** A terminal sends Ctrl-C to npm and to us, and npm passes its own on: one key press, two signals. */
+const sameKeyPressMs = 1000;
 const outputDirectory = join(process.cwd(), "output");
 
 async function main(): Promise<number> {
@@ -21,9 +29,12 @@ async function main(): Promise<number> {
     console.log(usage);
     return exitCodes.done;
   }
-  const report = asked.json ? jsonReport((text) => void process.stdout.write(text)) : humanReport(process.stdout);
+  const report = asked.json
+    ? jsonReport((text) => void process.stdout.write(text))
+    : humanReport(process.stdout);
   const interrupted = interruption();
-  const { stack, stop } = await useStack(report);
+  const dataDirectory = asked.dataDirectory ?? join(projectDirectory, "supabase/.local");
+  const { stack, stop } = await useStack(dataDirectory, report);
   try {
     const session = await demoSession(stack, dataDirectory);
     const watch = await watchChanges(session);
@@ -42,7 +53,10 @@ async function main(): Promise<number> {
   }
 }
 
-async function useStack(report: Report): Promise<{ stack: StackInfo; stop: () => Promise<void> }> {
+async function useStack(
+  dataDirectory: string,
+  report: Report,
+): Promise<{ stack: StackInfo; stop: () => Promise<void> }> {
   const running = await runningStack(dataDirectory);
   if (running) return { stack: running, stop: () => Promise.resolve() };
   report.note("Starting a stack of its own …");
@@ -58,9 +72,16 @@ async function generate(
   interrupted: Promise<"interrupted">,
 ): Promise<number> {
   const { client } = session;
-  const { json: _json, seed, ...rest } = asked;
-  const request: StartRequest = seed === undefined ? rest : { ...rest, seed };
+  const { prompt, modelId, aspectRatio, numImages, seed } = asked;
+  const request: StartRequest = {
+    prompt,
+    modelId,
+    aspectRatio,
+    numImages,
+    ...(seed === undefined ? {} : { seed }),
+  };
   const expectedSeconds = await expectedSecondsOf(client, asked.modelId);
+  if (await Promise.race([interrupted, null]) !== null) return exitCodes.interrupted;
   const { job, queue } = await startGeneration(client, crypto.randomUUID(), request);
   report.queued(job, queue);
   const queueing = showQueue(session, job.id, report);
@@ -85,9 +106,13 @@ async function generate(
   }
 }
 
-async function follow(watch: Watch, started: GenerationJob, show: (job: GenerationJob) => void): Promise<GenerationJob> {
+async function follow(
+  watch: Watch,
+  started: GenerationJob,
+  show: (job: GenerationJob) => void,
+): Promise<GenerationJob> {
   let last = started;
-  for await (const job of watch.states(started.id)) {
+  for await (const job of watch.states(started)) {
     last = job;
     if (!hasEnded(job)) show(job);
   }
@@ -104,7 +129,11 @@ function showQueue({ client }: Session, jobId: string, report: Report): { stop: 
   let stopped = false;
   const timer = setInterval(async () => {
     const queue = await queueOf(client, jobId).catch(() => null); // only for show: the job goes on without it
-    if (!stopped && queue !== null && queue.position > 0) report.note(`  queued       ${queue.position}${queue.exact ? "" : "+"} ahead, about ${queue.etaSeconds} s`);
+    if (!stopped && queue !== null && queue.position > 0) {
+      report.note(
+        `  queued       ${queue.position}${queue.exact ? "" : "+"} ahead, about ${queue.etaSeconds} s`,
+      );
+    }
   }, queuePollMs);
   return {
     stop() {
@@ -114,13 +143,15 @@ function showQueue({ client }: Session, jobId: string, report: Report): { stop: 
   };
 }
 
+/** Resolves at the first Ctrl-C; a later second one ends at once, and the job goes on without us. */
 function interruption(): Promise<"interrupted"> {
   const { promise, resolve } = Promise.withResolvers<"interrupted">();
-  let asked = false;
+  let firstAtMs: number | null = null;
   const onSignal = () => {
-    // The second time the user means it; the job goes on without us and can be found in the profile.
-    if (asked) process.exit(exitCodes.interrupted);
-    asked = true;
+    if (firstAtMs !== null && performance.now() - firstAtMs > sameKeyPressMs) {
+      process.exit(exitCodes.interrupted);
+    }
+    firstAtMs ??= performance.now();
     resolve("interrupted");
   };
   process.on("SIGINT", onSignal).on("SIGTERM", onSignal);
@@ -128,8 +159,9 @@ function interruption(): Promise<"interrupted"> {
 }
 
 try {
-  process.exitCode = await main();
+  // The clients' sockets may linger; everything that matters has been awaited.
+  process.exit(await main());
 } catch (error) {
   console.error(error instanceof UsageError ? error.message : error);
-  process.exitCode = error instanceof UsageError ? exitCodes.badInput : exitCodes.failed;
+  process.exit(error instanceof UsageError ? exitCodes.badInput : exitCodes.failed);
 }

@@ -1,6 +1,12 @@
 // What the terminal shows: lines for people, or one JSON object per event.
 
-import { type CancelAnswer, type GenerationJob, jobErrors, type Problem, type Queue } from "../../../shared/contract/mod.ts";
+import {
+  type CancelAnswer,
+  type GenerationJob,
+  jobErrors,
+  type Problem,
+  type Queue,
+} from "../../../shared/contract/mod.ts";
 import type { SavedImage } from "./save.ts";
 
 export interface Report {
@@ -67,7 +73,10 @@ export function humanReport(out: NodeJS.WriteStream): Report {
       if (job.status === "queued") return;
       if (job.status !== "processing") return line(`  ${job.status}`);
       const elapsed = () => {
-        const seconds = Math.max(0, Math.round((Date.now() - Date.parse(job.processingAt ?? job.updatedAt)) / 1000));
+        const seconds = Math.max(
+          0,
+          Math.round((Date.now() - Date.parse(job.processingAt ?? job.updatedAt)) / 1000),
+        );
         return `  processing   ${seconds} s of about ${expectedSeconds ?? "?"} s`;
       };
       line(elapsed());

@@ -20,9 +20,17 @@ export interface SavedImage {
 
 const bucket = "generations";
 const signedSeconds = 60;
-const endings: Readonly<Record<string, string>> = { "image/jpeg": "jpg", "image/png": "png", "image/webp": "webp" };
+const endings: Readonly<Record<string, string>> = {
+  "image/jpeg": "jpg",
+  "image/png": "png",
+  "image/webp": "webp",
+};
 
-export async function saveImage(client: SupabaseClient, image: GenerationImage, folder: string): Promise<SavedImage> {
+export async function saveImage(
+  client: SupabaseClient,
+  image: GenerationImage,
+  folder: string,
+): Promise<SavedImage> {
   const { data, error } = await client.storage.from(bucket).createSignedUrl(image.path, signedSeconds);
   if (error) throw new Error(`The picture could not be opened: ${error.message}`);
   const response = await fetch(data.signedUrl);
@@ -31,8 +39,19 @@ export async function saveImage(client: SupabaseClient, image: GenerationImage, 
   const sha256 = createHash("sha256").update(bytes).digest("hex");
   if (sha256 !== image.sha256) throw new Error("The stored picture is not the one that was recorded");
   await mkdir(folder, { recursive: true });
-  const file = join(folder, `${image.jobId.slice(0, 8)}-${image.index}.${endings[image.contentType] ?? "bin"}`);
+  const file = join(
+    folder,
+    `${image.jobId.slice(0, 8)}-${image.index}.${endings[image.contentType] ?? "bin"}`,
+  );
   await writeFile(file, bytes);
   const { width, height, contentType, path } = image;
-  return { sha256, width, height, bytes: bytes.byteLength, contentType, path, file: relative(process.cwd(), file) };
+  return {
+    sha256,
+    width,
+    height,
+    bytes: bytes.byteLength,
+    contentType,
+    path,
+    file: relative(process.cwd(), file),
+  };
 }

@@ -27,7 +27,9 @@ export async function demoSession(stack: StackInfo, dataDirectory: string): Prom
     password: randomBytes(18).toString("base64url"),
   };
   const { data, error } = await client.auth.signUp(fresh);
-  if (error || !data.session) throw new Error(`The demo user could not sign up: ${error?.message ?? "no session"}`);
+  if (error || !data.session) {
+    throw new Error(`The demo user could not sign up: ${error?.message ?? "no session"}`);
+  }
   writeFileSync(file, JSON.stringify(fresh) + "\n", { mode: 0o600 });
   return sessionOf(client, data.session);
 }

@@ -2,8 +2,8 @@
 
 import type { RealtimeChannel } from "@supabase/supabase-js";
 import {
-  ChangeMessage,
   changeEvent,
+  ChangeMessage,
   changeTopic,
   type GenerationImage,
   type GenerationJob,
@@ -17,30 +17,26 @@ import type { Session } from "./session.ts";
 const rereadMs = 10_000;
 
 export interface Watch {
-  /** Every newer state of the job, until it has ended. */
-  states(jobId: string): AsyncGenerator<GenerationJob>;
+  /** Every state of the job after this one, until it has ended. */
+  states(job: GenerationJob): AsyncGenerator<GenerationJob>;
   images(jobId: string): Promise<GenerationImage[]>;
   close(): Promise<void>;
 }
 
 /** Joins the user's private topic; resolves when changes flow. */
 export async function watchChanges({ client, userId, accessToken }: Session): Promise<Watch> {
-  const newest = new Map<string, GenerationJob>();
+  const arrived: GenerationJob[] = [];
   let lastSeq = 0;
   let missed = false;
   let wake = Promise.withResolvers<void>();
 
-  const take = (job: GenerationJob) => {
-    const known = newest.get(job.id);
-    if (known === undefined || job.seq > known.seq) newest.set(job.id, job);
-  };
   await client.realtime.setAuth(accessToken);
   const channel = client.channel(changeTopic(userId), { config: { private: true } });
   channel.on("broadcast", { event: changeEvent }, ({ payload }) => {
     const message = ChangeMessage.parse(payload);
     missed ||= lastSeq !== 0 && message.seq > lastSeq + 1;
     lastSeq = Math.max(lastSeq, message.seq);
-    message.jobs.forEach(take);
+    arrived.push(...message.jobs);
     wake.resolve();
   });
   await joined(channel);
@@ -48,30 +44,32 @@ export async function watchChanges({ client, userId, accessToken }: Session): Pr
   const reread = async (jobId: string) => {
     const { data, error } = await client.from("generation_jobs").select().eq("id", jobId).single();
     if (error) throw new Error(`The job could not be read: ${error.message}`);
-    take(jobFromRow(data));
+    arrived.push(jobFromRow(data));
   };
 
   return {
-    async *states(jobId) {
-      await reread(jobId);
-      let shown = -1;
+    async *states(started) {
+      let shown = started.seq;
       while (true) {
-        const job = newest.get(jobId);
-        if (job !== undefined && job.seq > shown) {
+        // Taken before looking, so that what arrives meanwhile is not waited for.
+        const woken = wake.promise;
+        for (const job of arrived.splice(0)) {
+          if (job.id !== started.id || job.seq <= shown) continue;
           shown = job.seq;
           yield job;
           if (hasEnded(job)) return;
-          continue;
         }
-        if (!await soon(wake.promise, rereadMs) || missed) {
+        if (missed || !await soon(woken, rereadMs)) {
           missed = false;
-          await reread(jobId);
+          await reread(started.id);
         }
         wake = Promise.withResolvers<void>();
       }
     },
     async images(jobId) {
-      const { data, error } = await client.from("generation_images").select().eq("job_id", jobId).order("index");
+      const { data, error } = await client.from("generation_images").select().eq("job_id", jobId).order(
+        "index",
+      );
       if (error) throw new Error(`The pictures could not be read: ${error.message}`);
       return data.map(imageFromRow);
     },

@@ -106,13 +106,13 @@ function describe({ child, guard, port, major, pgdata }: Started): Cluster {
     `postgres://${role}@127.0.0.1:${port}/${database}`;
   let stopping: Promise<void> | undefined;
   const stop = async () => {
-    guard.kill("SIGKILL");
     if (child.exitCode === null && child.signalCode === null) {
       child.ref();
       await Promise.all([once(child, "exit"), endServer(pid)]);
     }
     await rm(ownerFile(pgdata), { force: true });
   };
+  child.once("exit", () => guard.kill("SIGKILL")); // it must not outlive the process id that it would signal
   child.unref(); // a forgotten cluster must not keep its owner alive
   return {
     port,

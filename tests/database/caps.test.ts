@@ -1,0 +1,141 @@
+import { randomUUID } from "node:crypto";
+import { expect, test } from "vitest";
+import { openDatabase } from "./database.ts";
+import { createScenario } from "./scenario.ts";
+
+const db = await openDatabase();
+const { kernel, sql } = db;
+const scenario = createScenario(db);
+
+async function users(count: number, jobsEach: number): Promise<string[]> {
+  const ids = await Promise.all(Array.from({ length: count }, () => db.addUser()));
+  for (let round = 0; round < jobsEach; round++) await Promise.all(ids.map((id) => scenario.start(id)));
+  return ids;
+}
+
+async function openAttempts(): Promise<number> {
+  return (await sql`select from genflow.attempts where closed_at is null`).length;
+}
+
+test("64 claimers on 16 connections at a provider cap of 2 never hold more than 2 open attempts", async () => {
+  await users(8, 1);
+  await db.provider({ running_cap: 2 });
+  const pool = db.pool(16);
+  const watched: number[] = [];
+  const race = Array.from({ length: 64 }, async (_, at) => {
+    const { claims } = await pool.kernel.claimGenerations(randomUUID(), 5);
+    if (at % 8 === 0) watched.push(await openAttempts());
+    return claims;
+  });
+  const claimed = (await Promise.all(race)).flat();
+  await pool.end();
+  expect(claimed).toHaveLength(2);
+  expect(Math.max(...watched)).toBeLessThanOrEqual(2);
+  expect(await openAttempts()).toBe(2);
+});
+
+test("64 claimers at a user cap of 3 take 3 of one user's 10 jobs", async () => {
+  await users(1, 10);
+  await db.settings({ user_running_cap: 3 });
+  const pool = db.pool(16);
+  const race = Array.from({ length: 64 }, () => pool.kernel.claimGenerations(randomUUID(), 5));
+  const claimed = (await Promise.all(race)).flatMap(({ claims }) => claims);
+  await pool.end();
+  expect(claimed).toHaveLength(3);
+});
+
+test("a claim that finds a ready job over its user's cap takes away its turn instead of running it", async () => {
+  const [userId] = await users(1, 3);
+  await db.account(userId!, { running_cap: 1 });
+  expect(await scenario.claim()).toHaveLength(1);
+  expect(await sql`select ready_at, ready_order is null as lost from public.generation_jobs where status = 'queued'`)
+    .toEqual([{ ready_at: null, lost: false }, { ready_at: null, lost: false }]);
+});
+
+test("a start makes ready only as many jobs as its user has free slots, and an ending job makes the next ready", async () => {
+  await db.settings({ user_running_cap: 2 });
+  const [userId] = await users(1, 4);
+  const ready = async () => (await sql`select from public.generation_jobs where ready_at is not null`).length;
+  expect(await ready()).toBe(2);
+  const [first] = await scenario.claim();
+  expect(await ready()).toBe(0);
+  await kernel.cancel(userId!, first!.jobId);
+  expect(await ready()).toBe(1);
+});
+
+test("an attempt still open for an ended job keeps its user's slot and the provider's", async () => {
+  await db.settings({ user_running_cap: 1 });
+  const userId = await db.addUser();
+  const { jobId, taskId } = await scenario.running(userId);
+  await scenario.start(userId);
+  await kernel.cancel(userId, jobId);
+  expect(await scenario.claim()).toEqual([]);
+  await db.settings({ user_running_cap: 2 });
+  await db.provider({ running_cap: 1 });
+  expect(await scenario.claim()).toEqual([]);
+  await scenario.fail(taskId, "cancelled");
+  expect(await scenario.claim()).toHaveLength(1);
+});
+
+test("lowering a cap interrupts nothing and holds new claims back until enough have ended", async () => {
+  await users(4, 1);
+  const sent = await Promise.all((await scenario.claim(3)).map((claim) => scenario.send(claim)));
+  await db.provider({ running_cap: 2 });
+  expect(await scenario.claim()).toEqual([]);
+  const running = await Promise.all(sent.map((each) => scenario.accept(each)));
+  expect(await sql`select from public.generation_jobs where status = 'processing'`).toHaveLength(3);
+  await scenario.deliver(running[0]!.taskId);
+  expect(await scenario.claim()).toEqual([]);
+  await scenario.deliver(running[1]!.taskId);
+  expect(await scenario.claim()).toHaveLength(1);
+});
+
+test("a picture being stored occupies its user's slot but not the provider's", async () => {
+  await db.settings({ user_running_cap: 1 });
+  await db.provider({ running_cap: 1 });
+  const userId = await db.addUser();
+  await scenario.delivered(userId);
+  await scenario.start(userId);
+  expect(await scenario.claim()).toEqual([]);
+  await scenario.start(await db.addUser());
+  expect(await scenario.claim()).toHaveLength(1);
+});
+
+test("the account's own running cap counts before the setting, and 0 stops it", async () => {
+  const [userId] = await users(1, 2);
+  await db.account(userId!, { running_cap: 0 });
+  expect(await scenario.claim()).toEqual([]);
+  await db.account(userId!, { running_cap: 1 });
+  await db.sweep();
+  expect(await scenario.claim()).toHaveLength(1);
+});
+
+test("the start bucket allows its burst at once and its rate after that", async () => {
+  await users(6, 1);
+  await db.provider({ start_burst: 2, starts_per_minute: 6 });
+  expect(await scenario.claim()).toHaveLength(2);
+  expect(await scenario.claim()).toHaveLength(0);
+  await db.advance(10);
+  expect(await scenario.claim()).toHaveLength(1);
+  await db.advance(3600);
+  expect(await scenario.claim()).toHaveLength(2);
+});
+
+test("the same claim id answers the same attempts and leases, and takes nothing more", async () => {
+  await users(4, 1);
+  const claimId = randomUUID();
+  const first = await kernel.claimGenerations(claimId, 2);
+  const again = await kernel.claimGenerations(claimId, 2);
+  const ids = (answer: typeof first) => answer.claims.map((claim) => [claim.attemptId, claim.leaseToken, claim.seed]);
+  expect(ids(again)).toEqual(ids(first));
+  expect(await openAttempts()).toBe(2);
+  const parallel = await Promise.all(Array.from({ length: 8 }, () => kernel.claimGenerations(claimId, 2)));
+  for (const answer of parallel) expect(ids(answer)).toEqual(ids(first));
+});
+
+test("an empty claim is not remembered", async () => {
+  const claimId = randomUUID();
+  expect((await kernel.claimGenerations(claimId, 2)).claims).toEqual([]);
+  await users(1, 1);
+  expect((await kernel.claimGenerations(claimId, 2)).claims).toHaveLength(1);
+});
