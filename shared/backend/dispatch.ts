@@ -6,15 +6,20 @@ import { submit } from "./submit.ts";
 const claimLimit = 10;
 /** One invocation's bound; what is left is the next dispatch's or the sweep's. */
 const maxRounds = 10;
+/** No round begins later: a slow provider takes 30 s of the wall clock a round, and a killed isolate leaves unknowns. */
+const budgetMs = 20_000;
 
 /** Answers how many attempts it submitted. Its transactions are its own: call it after what freed a slot has committed. */
 export async function dispatch(backend: Backend): Promise<number> {
-  const { kernel, newId } = backend;
+  const { kernel, newId, now } = backend;
+  const startedMs = now();
   let submitted = 0;
   let waited = false;
-  for (let round = 0; round < maxRounds; round++) {
+  for (let round = 0; round < maxRounds && now() - startedMs < budgetMs; round++) {
     const { claims, skippedUserIds } = await kernel.claimGenerations(newId(), claimLimit);
-    await Promise.all(claims.map((claim) => submit(backend, claim)));
+    const outcomes = await Promise.allSettled(claims.map((claim) => submit(backend, claim)));
+    // Only now: whoever keeps the isolate alive for us stops at the first failure, and the other POSTs are under way.
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     submitted += claims.length;
     if (claims.length > 0) continue;
     if (skippedUserIds.length === 0 || waited) break;

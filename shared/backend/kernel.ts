@@ -3,7 +3,6 @@
 
 import * as z from "zod";
 import { CancelAnswer, StartAnswer } from "../contract/mod.ts";
-import { ProviderModel } from "../wavespeed/mod.ts";
 
 /** Calls a database function. Throws a KernelError. */
 export type Rpc = (name: string, args: Record<string, unknown>) => Promise<unknown>;
@@ -26,7 +25,8 @@ const Refusal = z.object({
   error: z.object({
     code: z.string(),
     fields: z.array(z.string()).optional(),
-    allowed: z.array(z.union([z.string(), z.number()])).optional(),
+    /** SQL gathers them: null where there is none, such as a catalogue with every model disabled. */
+    allowed: z.array(z.union([z.string(), z.number()])).nullable().transform((list) => list ?? []).optional(),
     retryAfterSeconds: z.number().optional(),
     balance: z.number().optional(),
     price: z.number().optional(),
@@ -45,8 +45,10 @@ const Claim = z.object({
   leaseToken: z.uuid(),
   jobId: z.uuid(),
   traceId: z.string(),
-  model: ProviderModel,
-  prompt: z.string(),
+  /** A ProviderModel, checked by who builds the input: a bad catalogue row must fail its own jobs, not every claim. */
+  model: z.unknown(),
+  /** Null once its owner is erased. */
+  prompt: z.string().nullable(),
   aspectRatio: z.string(),
   numImages: z.number().int(),
   seed: z.number().int().nullable(),
@@ -54,7 +56,8 @@ const Claim = z.object({
   submitDeadlineSeconds: z.number(),
 });
 export type Claim = z.infer<typeof Claim>;
-const Claims = z.object({ claims: z.array(Claim), skippedUserIds: z.array(z.uuid()) });
+/** User ids are not ours to mint: an imported one may be no RFC 9562 UUID. */
+const Claims = z.object({ claims: z.array(Claim), skippedUserIds: z.array(z.guid()) });
 
 const Go = z.discriminatedUnion("go", [
   z.object({ go: z.literal(true), leaseSeconds: z.number() }),

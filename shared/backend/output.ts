@@ -31,7 +31,7 @@ export function isAllowedOutput(url: URL, trustedOrigin: string | null): boolean
   if (url.protocol !== "https:" || (url.port !== "" && url.port !== "443")) return false;
   // A URL's host is normalised, so every spelling of an IPv4 address has become four numbers by now.
   const isLiteral = url.hostname.startsWith("[") || /^[0-9.]+$/.test(url.hostname);
-  const name = url.hostname.replace(/\.$/, "");
+  const name = url.hostname.replace(/\.+$/, "");
   return !isLiteral && name.includes(".") && !privateName.test(name);
 }
 

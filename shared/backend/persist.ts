@@ -18,9 +18,9 @@ export async function persistAttempt(backend: Backend, attemptId: string): Promi
   for (const claim of claims) await persist(backend, claim);
 }
 
-/** Stores what is due; answers how many jobs it took up. */
-export async function persistDue(backend: Backend, limit: number): Promise<number> {
-  const { claims } = await backend.kernel.claimPersists(backend.newId(), limit);
+/** Stores one job that is due, if any; answers how many. One at a time: a lease runs from the claim, not from its turn. */
+export async function persistDue(backend: Backend): Promise<number> {
+  const { claims } = await backend.kernel.claimPersists(backend.newId(), 1);
   for (const claim of claims) await persist(backend, claim);
   return claims.length;
 }

@@ -1,5 +1,6 @@
 // Asks the provider for what no callback brought: results of known tasks, and its list for submits without an answer.
 
+import { inTurn } from "./in-turn.ts";
 import type { Listing } from "./kernel.ts";
 import type { Backend } from "./ports.ts";
 import { followUp, settle } from "./settle.ts";
@@ -18,11 +19,14 @@ export async function pollAttempt(backend: Backend, attemptId: string): Promise<
 export async function pollDue(backend: Backend, limit: number): Promise<number> {
   const claimId = backend.newId();
   const { polls, listings } = await backend.kernel.claimPolls(claimId, limit);
-  for (const poll of polls) {
-    // The rest is due again by itself; going on would only lengthen the limit.
-    if (await pollTask(backend, poll.taskId) === "rate_limited") break;
-  }
-  for (const listing of listings) await look(backend, claimId, listing);
+  let isLimited = false;
+  await inTurn([
+    ...polls.map((poll) => async () => {
+      // The rest is due again by itself; going on would only lengthen the limit.
+      if (!isLimited) isLimited = await pollTask(backend, poll.taskId) === "rate_limited";
+    }),
+    ...listings.map((listing) => () => look(backend, claimId, listing)),
+  ]);
   return polls.length + listings.length;
 }
 
@@ -47,7 +51,8 @@ async function look(backend: Backend, claimId: string, listing: Listing): Promis
     });
     if (answer.kind !== "ok" || answer.value.unreadable > 0) break;
     for (const { id, createdAt, input } of answer.value.items) {
-      const matches = input !== undefined && listing.seed !== null && input["prompt"] === listing.prompt &&
+      const matches = input !== undefined && listing.seed !== null && listing.prompt !== null &&
+        input["prompt"] === listing.prompt &&
         input["seed"] === listing.seed;
       // Without a time it cannot be placed outside the window, so it counts as inside.
       found.push({ id, createdAt: createdAt ?? listing.from, matches });

@@ -14,7 +14,8 @@ export async function settle(
 ): Promise<Settled> {
   const settled = await backend.kernel.settle(prediction.id, attemptId, {
     status: prediction.status,
-    outputs: prediction.outputs,
+    // As a URL parser writes them: a NUL or half a surrogate pair in one would fail every settle of this task.
+    outputs: prediction.outputs.map((url) => new URL(url).href),
     flagged: prediction.flagged,
     class: failureClass(prediction),
   });

@@ -1,6 +1,6 @@
 // One attempt: at most one POST, and what it came to is recorded whatever it was.
 
-import { buildInput, type Submission } from "../wavespeed/mod.ts";
+import { buildInput, ProviderModel, type Submission } from "../wavespeed/mod.ts";
 import { callbackToken, callbackTokenHash, callbackUrl } from "./callback-token.ts";
 import { deliverInputs } from "./inputs.ts";
 import type { Claim, SubmissionOutcome } from "./kernel.ts";
@@ -12,6 +12,8 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
   const ids = { traceId: claim.traceId, jobId: claim.jobId, attemptId: claim.attemptId };
   const prepared = await prepareInput(backend, claim);
   const token = await callbackToken(config.callbackSecret, claim.attemptId);
+  // What can throw stands before the mark: after it, silence means that something may have been sent.
+  const webhookUrl = callbackUrl(config.webhookUrl, claim.attemptId, token);
   const sendId = newId();
   const askedAtMs = backend.now();
   const mark = await kernel.markSending(
@@ -26,7 +28,7 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
   }
   const outcome = prepared.kind === "refused"
     ? prepared.outcome
-    : await post(backend, claim, prepared.input, callbackUrl(config.webhookUrl, claim.attemptId, token), {
+    : await post(backend, claim, prepared, webhookUrl, {
       // The lease runs from some moment after we asked, so this never overestimates what is left.
       leaseLeftMs: mark.leaseSeconds * 1000 - (backend.now() - askedAtMs),
     });
@@ -38,10 +40,8 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
   });
 }
 
-type Prepared = { kind: "ready"; input: Record<string, unknown> } | {
-  kind: "refused";
-  outcome: SubmissionOutcome;
-};
+type Ready = { kind: "ready"; modelId: string; input: Record<string, unknown> };
+type Prepared = Ready | { kind: "refused"; outcome: SubmissionOutcome };
 
 async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
   let inputUrls: string[];
@@ -56,9 +56,12 @@ async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
     return { kind: "refused", outcome: { kind: "rejected", class: "input_unreachable" } };
   }
   try {
-    return { kind: "ready", input: buildInput(claim.model, { ...claim, inputUrls }) };
+    const model = ProviderModel.parse(claim.model);
+    if (claim.prompt === null) throw new RangeError("the prompt is gone");
+    const input = buildInput(model, { ...claim, prompt: claim.prompt, inputUrls });
+    return { kind: "ready", modelId: model.path, input };
   } catch (error) {
-    // The catalogue row cannot express what it allows: its fault, and it would fail again.
+    // The catalogue row cannot express what it allows, or the words are erased: it would fail again.
     backend.log("catalogue_fault", { traceId: claim.traceId, jobId: claim.jobId, error: errorName(error) });
     return { kind: "refused", outcome: { kind: "rejected", class: "bad_input" } };
   }
@@ -67,7 +70,7 @@ async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
 async function post(
   { provider }: Backend,
   claim: Claim,
-  input: Record<string, unknown>,
+  { modelId, input }: Ready,
   webhookUrl: string | undefined,
   { leaseLeftMs }: { leaseLeftMs: number },
 ): Promise<SubmissionOutcome> {
@@ -75,7 +78,7 @@ async function post(
   // Begun later, the POST could outlive the lease, and a second worker could follow it.
   if (leaseLeftMs < deadlineMs) return { kind: "rejected", class: "interrupted" };
   const submission = await provider.submit({
-    modelId: claim.model.path,
+    modelId,
     input,
     deadlineMs,
     ...(webhookUrl === undefined ? {} : { webhookUrl }),

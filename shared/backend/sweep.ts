@@ -13,7 +13,7 @@ const batch = 10;
 const purgeBatch = 100;
 
 const steps: readonly [name: string, step: (backend: Backend) => Promise<number>, batch: number][] = [
-  ["persists", (backend) => persistDue(backend, batch), batch],
+  ["persists", persistDue, 1],
   ["polls", (backend) => pollDue(backend, batch), batch],
   ["submits", dispatch, Infinity],
   ["purges", (backend) => purgeDue(backend, purgeBatch), purgeBatch],

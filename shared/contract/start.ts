@@ -12,15 +12,21 @@ const maxPromptCharacters = 10_000;
 const maxInputs = 14;
 const maxSeed = 2_147_483_647;
 
+/** A NUL or half a surrogate pair fits no jsonb, and the database would print the words around it into its log. */
+function isStorable(text: string): boolean {
+  return !text.includes("\0") && !/[\ud800-\udfff]/u.test(text);
+}
+const Text = z.string().refine(isStorable, "must be well-formed text without NUL");
+
 /** Which values a model allows is the catalogue's matter; this is only the shape. Unknown fields are refused. */
 export const StartRequest = z.strictObject({
-  modelId: z.string().min(1).max(100),
-  prompt: z.string().max(maxPromptCharacters),
-  aspectRatio: z.string().min(1).max(10),
+  modelId: Text.min(1).max(100),
+  prompt: Text.max(maxPromptCharacters),
+  aspectRatio: Text.min(1).max(10),
   numImages: z.number().int().min(1).max(15).optional(),
   seed: z.number().int().min(0).max(maxSeed).optional(),
   /** Object names in the bucket `generation-inputs`, beginning with the user's id. */
-  inputPaths: z.array(z.string().min(1).max(1024)).max(maxInputs).optional(),
+  inputPaths: z.array(Text.min(1).max(1024)).max(maxInputs).optional(),
   /** An ended job of the caller that this one tries again. */
   retryOf: z.uuid().optional(),
 });

@@ -61,6 +61,8 @@ export function functionsEnvironment(options: FunctionsEnvironmentOptions): Reco
     GENFLOW_CALLBACK_SECRET: keys.callbackSecret,
     GENFLOW_SWEEP_SECRET: keys.sweepSecret,
     ...standIn,
+    // Nor can it fetch a signed URL from here: reference images go through its upload endpoint.
+    ...(provider ? {} : { GENFLOW_INPUT_DELIVERY: "upload" }),
     // The real provider cannot reach 127.0.0.1: callbacks only with an address that it can.
     ...(publicWebhookUrl ? { GENFLOW_WEBHOOK_URL: publicWebhookUrl } : {}),
     ...rest,

@@ -119,6 +119,7 @@ create table genflow.failure_classes (
   check (not burns or error_code is not null),
   check (decision = 'requeue' or error_code is not null)
 );
+create index failure_classes_error on genflow.failure_classes (error_code);
 comment on table genflow.failure_classes is 'Decision table: class of a definite failure -> what becomes of the job.';
 comment on column genflow.failure_classes.is_outage is 'True counts against the circuit breaker, false is a sign of health, null says nothing of the provider.';
 revoke all on table genflow.failure_classes from public, anon, authenticated, service_role;

@@ -26,6 +26,7 @@ create table genflow.accounts (
   feed_xid xid8,
   created_at timestamptz not null default genflow.clock()
 );
+create index accounts_class on genflow.accounts (priority_class) where priority_class <> 'standard';
 comment on table genflow.accounts is
   'One row a user, made at the first need. No foreign key to auth.users: deleting a user in the dashboard must always work.';
 comment on column genflow.accounts.balance is 'Credits at hand: always the sum of the user''s credit_entries.amount.';

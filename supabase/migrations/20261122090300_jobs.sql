@@ -78,6 +78,7 @@ create index generation_jobs_queue_age on public.generation_jobs (created_at) wh
 create index generation_jobs_processing_age on public.generation_jobs (processing_at) where status = 'processing';
 create index generation_jobs_persisting_age on public.generation_jobs (persisting_at) where status = 'persisting';
 create index generation_jobs_model on public.generation_jobs (model_id);
+create index generation_jobs_errors on public.generation_jobs (error_code) where error_code is not null;
 create index generation_jobs_open_hold on public.generation_jobs (id) where status = 'canceled' and credits_captured is null;
 
 create table public.generation_prompts (

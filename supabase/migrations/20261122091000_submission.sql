@@ -178,7 +178,9 @@ declare
   v_job public.generation_jobs;
 begin
   select * into v_attempt from genflow.attempts where id = p_attempt_id;
-  if v_attempt.task_id is not null then
+  if p_task_id is null then
+    return false;
+  elsif v_attempt.task_id is not null then
     return v_attempt.task_id = p_task_id;
   elsif exists (select 1 from genflow.attempts where task_id = p_task_id) then
     return false;
@@ -197,7 +199,7 @@ begin
   return true;
 end $$;
 comment on function genflow.attach_task(uuid, text) is
-  'Ties the provider''s task to its attempt; false if either is already tied elsewhere. The caller holds the locks.';
+  'Ties the provider''s task to its attempt; false if there is none or either is already tied elsewhere. The caller holds the locks.';
 
 create function public.record_submission(p_attempt_id uuid, p_send_id uuid, p_outcome jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -211,14 +213,15 @@ begin
     return jsonb_build_object('recorded', false);
   end if;
   select * into v_attempt from genflow.attempts where id = p_attempt_id;
-  if v_attempt.send_id is distinct from p_send_id then
+  if (v_attempt.send_id = p_send_id) is not true then
     return jsonb_build_object('recorded', false);
   end if;
   if v_kind = 'accepted' then
-    if genflow.attach_task(p_attempt_id, p_outcome ->> 'taskId') then
+    if genflow.attach_task(p_attempt_id, p_outcome ->> 'taskId') and v_attempt.task_id is null then
       perform genflow.note_provider_health(false);
     end if;
-  elsif v_attempt.submission is null and v_kind = 'rejected' then
+  elsif v_kind = 'rejected' and (v_attempt.submission is null or v_attempt.submission_class = 'lost') then
+    -- A worker given up for lost may still bring a certain no: a fact, and the unknown is one no more.
     update genflow.attempts set submission = 'rejected', submission_class = p_outcome ->> 'class' where id = p_attempt_id;
     perform genflow.apply_failure(p_attempt_id, 'rejected', p_outcome ->> 'class', (p_outcome ->> 'retryAfterSeconds')::double precision);
   elsif v_attempt.submission is null and v_kind = 'unknown' then
@@ -261,8 +264,8 @@ begin
     from jsonb_array_elements(p_listing -> 'predictions') item
     where (item ->> 'createdAt')::timestamptz between v_attempt.sent_at - v_margin and v_attempt.lease_expires_at + v_margin
       and not exists (select 1 from genflow.attempts where task_id = item ->> 'id');
-  select array_agg(item ->> 'id') into v_matches
-    from jsonb_array_elements(v_strangers) item where (item ->> 'matches')::boolean and v_attempt.seed is not null;
+  v_matches := array(
+    select item ->> 'id' from jsonb_array_elements(v_strangers) item where (item ->> 'matches')::boolean and v_attempt.seed is not null);
   if cardinality(v_matches) = 1 and genflow.attach_task(p_attempt_id, v_matches[1]) then
     perform genflow.add_event(v_attempt.job_id, 'adopted', v_attempt.number);
     update genflow.attempts set next_poll_at = v_now where id = p_attempt_id;

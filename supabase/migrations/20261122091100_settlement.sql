@@ -115,9 +115,10 @@ as $$
         where not exists (select 1 from public.generation_images i where i.job_id = j.id and i.index = n)))
     order by a.id), '[]')
   from genflow.attempts a join public.generation_jobs j on j.id = a.job_id
-  where a.persist_claim_id = p_claim_id
+  where a.persist_claim_id = p_claim_id and a.persist_lease is not null
 $$;
-comment on function genflow.persists_json(uuid) is 'What is still to be stored under this claim: more outputs than asked are left out.';
+comment on function genflow.persists_json(uuid) is
+  'What is still to be stored under this claim, until its round ends: more outputs than asked are left out.';
 
 create function public.claim_persists(p_claim_id uuid, p_limit integer, p_attempt_id uuid default null) returns jsonb
 language plpgsql volatile security definer set search_path = ''

@@ -15,7 +15,7 @@ create function genflow.poll_interval(p_attempt genflow.attempts) returns interv
 language sql stable security definer set search_path = ''
 as $$
   select make_interval(secs => least(s.poll_max_seconds,
-    greatest(s.first_poll_seconds, m.expected_seconds) * power(s.poll_growth, least(p_attempt.polls, 20)))::double precision)
+    greatest(s.first_poll_seconds, m.expected_seconds) * power(s.poll_growth, least(p_attempt.polls + 1, 20)))::double precision)
   from genflow.settings s, public.generation_models m where s.singleton and m.id = p_attempt.model_id
 $$;
 comment on function genflow.poll_interval(genflow.attempts) is 'Polls grow apart to settings.poll_max_seconds.';
@@ -36,7 +36,8 @@ begin
     update genflow.attempts a
       set poll_claim_id = p_claim_id, listed_at = v_now
       where p_attempt_id is null and a.id in (
-        select l.id from genflow.attempts l where genflow.listing_due(l, v_now)
+        select l.id from genflow.attempts l
+          where l.closed_at is null and l.task_id is null and l.lease_expires_at <= v_now and genflow.listing_due(l, v_now)
           order by l.lease_expires_at, l.id limit p_limit for no key update skip locked);
   end if;
   return jsonb_build_object(
@@ -110,9 +111,11 @@ create function genflow.http_work() returns jsonb
 language sql stable security definer set search_path = ''
 as $$
   select jsonb_build_object(
-    'ready', (select count(*) from (select 1 from public.generation_jobs where status = 'queued' and ready_at is not null limit 100) r),
+    'ready', (select count(*) from (select 1 from public.generation_jobs
+      where status = 'queued' and ready_at is not null and (select genflow.claimable(1)) > 0 limit 100) r),
     'polls', (select count(*) from (select 1 from genflow.attempts where closed_at is null and task_id is not null and next_poll_at <= t.now limit 100) p),
-    'listings', (select count(*) from (select 1 from genflow.attempts a where genflow.listing_due(a, t.now) limit 100) l),
+    'listings', (select count(*) from (select 1 from genflow.attempts a
+      where a.closed_at is null and a.task_id is null and a.lease_expires_at <= t.now and genflow.listing_due(a, t.now) limit 100) l),
     'persists', (select count(*) from (select 1 from genflow.attempts where next_persist_at <= t.now limit 100) s),
     'purges', (select count(*) from (select 1 from genflow.storage_purges where done_at is null and due_at <= t.now limit 100) u),
     'balance', (select count(*) from genflow.settings g, genflow.provider b where g.singleton and b.singleton

@@ -88,7 +88,7 @@ test("a claim hands out all that a submit needs, with a seed of its own where th
   const userId = await db.addUser();
   const drawn = await scenario.claimed(userId);
   expect(drawn).toMatchObject({ prompt: "an otter reading a newspaper in the rain", aspectRatio: "1:1", numImages: 1, inputPaths: [], submitDeadlineSeconds: 30 });
-  expect(drawn.model.path).toBe("wavespeed-ai/flux-schnell");
+  expect(drawn.model).toMatchObject({ path: "wavespeed-ai/flux-schnell" });
   expect(drawn.seed).toBeTypeOf("number");
   expect(await scenario.attempt(drawn.attemptId)).toMatchObject({ number: 1, seed: String(drawn.seed) });
 
