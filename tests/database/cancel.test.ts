@@ -12,7 +12,9 @@ const pending = { outcome: "canceled", refund: "pending" };
 
 /** Cancels twice: the second answers as the first. */
 async function cancel(userId: string, jobId: string, expected: Record<string, unknown>): Promise<void> {
-  for (let call = 0; call < 2; call++) expect(await kernel.cancel(userId, jobId)).toMatchObject({ ok: true, tellTaskIds: [], ...expected });
+  for (let call = 0; call < 2; call++) {
+    expect(await kernel.cancel(userId, jobId)).toMatchObject({ ok: true, tellTaskIds: [], ...expected });
+  }
 }
 
 test("queued: canceled, released at once, and never claimed", async () => {
@@ -28,7 +30,9 @@ test("submitting before the send: the attempt was never sent, so all is released
   const claim = await scenario.claimed(userId);
   await cancel(userId, claim.jobId, released);
   expect(await scenario.attempt(claim.attemptId)).toMatchObject({ closed_how: "never_sent" });
-  expect(await kernel.markSending(claim.attemptId, claim.leaseToken, randomUUID(), "f")).toMatchObject({ go: false });
+  expect(await kernel.markSending(claim.attemptId, claim.leaseToken, randomUUID(), "f")).toMatchObject({
+    go: false,
+  });
 });
 
 test("submitting after the send: canceled at once, the hold waits, and a rejection releases it", async () => {
@@ -69,15 +73,18 @@ test("processing: what is delivered in the end is captured, up to what was asked
   await cancel(userId, all.jobId, { outcome: "canceled", refund: "none" });
 });
 
-test.each(["moderation", "cancelled", "deleted"])("processing: a task that ends as %s releases everything and starts nothing again", async (failureClass) => {
-  const userId = await db.addUser();
-  const { jobId, taskId } = await scenario.running(userId);
-  await cancel(userId, jobId, pending);
-  await scenario.fail(taskId, failureClass);
-  expect(await scenario.closings(jobId)).toEqual([{ amount: 1, captured: 0 }]);
-  expect(await scenario.job(jobId)).toMatchObject({ status: "canceled" });
-  expect(await scenario.claim()).toEqual([]);
-});
+test.each(["moderation", "cancelled", "deleted"])(
+  "processing: a task that ends as %s releases everything and starts nothing again",
+  async (failureClass) => {
+    const userId = await db.addUser();
+    const { jobId, taskId } = await scenario.running(userId);
+    await cancel(userId, jobId, pending);
+    await scenario.fail(taskId, failureClass);
+    expect(await scenario.closings(jobId)).toEqual([{ amount: 1, captured: 0 }]);
+    expect(await scenario.job(jobId)).toMatchObject({ status: "canceled" });
+    expect(await scenario.claim()).toEqual([]);
+  },
+);
 
 test("processing: a task that never answers is given up after three hours and released", async () => {
   const userId = await db.addUser();
@@ -95,7 +102,11 @@ test("persisting: too late, the picture comes and is charged", async () => {
   const persist = await scenario.lease(attemptId);
   await scenario.store(persist);
   await scenario.complete(persist);
-  await cancel(userId, jobId, { outcome: "already_ended", refund: "none", job: { status: "completed", creditsCaptured: 1 } });
+  await cancel(userId, jobId, {
+    outcome: "already_ended",
+    refund: "none",
+    job: { status: "completed", creditsCaptured: 1 },
+  });
 });
 
 test("completed and failed: already ended, nothing changes", async () => {
@@ -132,7 +143,9 @@ test("the provider is told of open tasks only where the setting says so", async 
   const userId = await db.addUser();
   await db.settings({ tell_provider_on_cancel: true });
   const { jobId, taskId } = await scenario.running(userId);
-  for (let call = 0; call < 2; call++) expect(await kernel.cancel(userId, jobId)).toMatchObject({ tellTaskIds: [taskId] });
+  for (let call = 0; call < 2; call++) {
+    expect(await kernel.cancel(userId, jobId)).toMatchObject({ tellTaskIds: [taskId] });
+  }
   await scenario.fail(taskId, "deleted");
   expect(await kernel.cancel(userId, jobId)).toMatchObject({ tellTaskIds: [], refund: "released" });
 });

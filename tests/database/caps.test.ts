@@ -48,7 +48,9 @@ test("a claim that finds a ready job over its user's cap takes away its turn ins
   const [userId] = await users(1, 3);
   await db.account(userId!, { running_cap: 1 });
   expect(await scenario.claim()).toHaveLength(1);
-  expect(await sql`select ready_at, ready_order is null as lost from public.generation_jobs where status = 'queued'`)
+  expect(
+    await sql`select ready_at, ready_order is null as lost from public.generation_jobs where status = 'queued'`,
+  )
     .toEqual([{ ready_at: null, lost: false }, { ready_at: null, lost: false }]);
 });
 
@@ -126,7 +128,8 @@ test("the same claim id answers the same attempts and leases, and takes nothing 
   const claimId = randomUUID();
   const first = await kernel.claimGenerations(claimId, 2);
   const again = await kernel.claimGenerations(claimId, 2);
-  const ids = (answer: typeof first) => answer.claims.map((claim) => [claim.attemptId, claim.leaseToken, claim.seed]);
+  const ids = (answer: typeof first) =>
+    answer.claims.map((claim) => [claim.attemptId, claim.leaseToken, claim.seed]);
   expect(ids(again)).toEqual(ids(first));
   expect(await openAttempts()).toBe(2);
   const parallel = await Promise.all(Array.from({ length: 8 }, () => kernel.claimGenerations(claimId, 2)));

@@ -29,7 +29,11 @@ async function look(sent: Sent, found: (at: (seconds: number) => string) => Foun
   if (!listing) throw new Error("no listing is due");
   const sentAt = (await scenario.attempt(sent.attemptId))["sent_at"] as Date;
   const at = (seconds: number) => new Date(sentAt.getTime() + seconds * 1000).toISOString();
-  const { decision } = await kernel.recordListing(sent.attemptId, { claimId, predictions: found(at), complete });
+  const { decision } = await kernel.recordListing(sent.attemptId, {
+    claimId,
+    predictions: found(at),
+    complete,
+  });
   return { decision, listing };
 }
 
@@ -42,7 +46,11 @@ test("a listing is due from the lease's end on, once a minute, and names the win
   await db.advance(3);
   const { listing, decision } = await look(sent, () => []);
   expect(decision).toBe("undecided");
-  expect(listing).toMatchObject({ path: "wavespeed-ai/flux-schnell", prompt: sent.claim.prompt, seed: sent.claim.seed });
+  expect(listing).toMatchObject({
+    path: "wavespeed-ai/flux-schnell",
+    prompt: sent.claim.prompt,
+    seed: sent.claim.seed,
+  });
   const sentAt = ((await scenario.attempt(sent.attemptId))["sent_at"] as Date).getTime();
   expect([Date.parse(listing.from) - sentAt, Date.parse(listing.to) - sentAt]).toEqual([-60_000, 120_000]);
   expect((await kernel.claimPolls(randomUUID(), 10)).listings).toEqual([]);
@@ -75,7 +83,10 @@ test.each([
     { id: "a", createdAt: at(1), matches: true },
     { id: "b", createdAt: at(2), matches: true },
   ]],
-  ["one does not match but is nobody's", (at: (seconds: number) => string) => [{ id: "a", createdAt: at(119), matches: false }]],
+  [
+    "one does not match but is nobody's",
+    (at: (seconds: number) => string) => [{ id: "a", createdAt: at(119), matches: false }],
+  ],
 ])("nothing is decided where %s", async (_, found) => {
   const sent = await unknown(over);
   expect((await look(sent, found)).decision).toBe("undecided");
@@ -93,10 +104,25 @@ test("absence is proven only by the whole list, and the job then gets another at
   const sent = await unknown(over);
   expect((await look(sent, () => [], false)).decision).toBe("undecided");
   await db.advance(61);
-  expect((await look(sent, (at) => [{ id: "before", createdAt: at(-61), matches: false }, { id: "after", createdAt: at(121), matches: false }])).decision)
+  expect(
+    (await look(
+      sent,
+      (
+        at,
+      ) => [{ id: "before", createdAt: at(-61), matches: false }, {
+        id: "after",
+        createdAt: at(121),
+        matches: false,
+      }],
+    )).decision,
+  )
     .toBe("absent");
   expect(await scenario.attempt(sent.attemptId)).toMatchObject({ closed_how: "absent" });
-  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "queued", attempts: 1, credits_captured: null });
+  expect(await scenario.job(sent.jobId)).toMatchObject({
+    status: "queued",
+    attempts: 1,
+    credits_captured: null,
+  });
   expect(await scenario.claim()).toMatchObject([{ jobId: sent.jobId }]);
 });
 
@@ -113,7 +139,9 @@ test("only the listing that was claimed last counts as proof: an older one was r
   const late = randomUUID();
   await kernel.claimPolls(late, 10);
   const listing = { predictions: [], complete: true };
-  expect((await kernel.recordListing(sent.attemptId, { claimId: early, ...listing })).decision).toBe("undecided");
+  expect((await kernel.recordListing(sent.attemptId, { claimId: early, ...listing })).decision).toBe(
+    "undecided",
+  );
   expect((await kernel.recordListing(sent.attemptId, { claimId: late, ...listing })).decision).toBe("absent");
 });
 

@@ -23,19 +23,26 @@ test.each([
   ["no_credits", 300],
   ["suspended", 600],
   ["unauthorized", 300],
-])("%s holds every claim back for %i seconds, burns no attempt and returns the job to the queue", async (failureClass, seconds) => {
-  const [sent] = await sentMany(1);
-  await scenario.record(sent!, { kind: "rejected", class: failureClass });
-  expect(await scenario.job(sent!.jobId)).toMatchObject({ status: "queued", attempts: 0, credits_captured: null });
-  await queueOne();
-  expect(await scenario.claim()).toEqual([]);
-  await db.advance(seconds - 2);
-  await db.sweep();
-  expect(await scenario.claim()).toEqual([]);
-  await db.advance(3);
-  await db.sweep();
-  expect(await scenario.claim()).toHaveLength(2);
-});
+])(
+  "%s holds every claim back for %i seconds, burns no attempt and returns the job to the queue",
+  async (failureClass, seconds) => {
+    const [sent] = await sentMany(1);
+    await scenario.record(sent!, { kind: "rejected", class: failureClass });
+    expect(await scenario.job(sent!.jobId)).toMatchObject({
+      status: "queued",
+      attempts: 0,
+      credits_captured: null,
+    });
+    await queueOne();
+    expect(await scenario.claim()).toEqual([]);
+    await db.advance(seconds - 2);
+    await db.sweep();
+    expect(await scenario.claim()).toEqual([]);
+    await db.advance(3);
+    await db.sweep();
+    expect(await scenario.claim()).toHaveLength(2);
+  },
+);
 
 test("a Retry-After counts before the class's own pause, and a shorter one does not shorten a longer pause", async () => {
   const [first, second] = await sentMany(2);
@@ -82,12 +89,15 @@ test("a probe that fails opens the breaker again, and one whose worker died free
   expect(await scenario.claim()).toHaveLength(1);
 });
 
-test.each(["moderation", "bad_input", "rate_limited"])("a definite answer such as %s is health: it ends a row of outages", async (failureClass) => {
-  const sent = await sentMany(5);
-  for (const each of sent.slice(0, 4)) await scenario.record(each, { kind: "unknown", cause: "timeout" });
-  await scenario.record(sent[4]!, { kind: "rejected", class: failureClass });
-  expect(await scenario.providerRow()).toMatchObject({ consecutive_failures: 0 });
-});
+test.each(["moderation", "bad_input", "rate_limited"])(
+  "a definite answer such as %s is health: it ends a row of outages",
+  async (failureClass) => {
+    const sent = await sentMany(5);
+    for (const each of sent.slice(0, 4)) await scenario.record(each, { kind: "unknown", cause: "timeout" });
+    await scenario.record(sent[4]!, { kind: "rejected", class: failureClass });
+    expect(await scenario.providerRow()).toMatchObject({ consecutive_failures: 0 });
+  },
+);
 
 test("what says nothing of the provider neither counts as an outage nor as health", async () => {
   const sent = await sentMany(2);

@@ -8,7 +8,11 @@ const scenario = createScenario(db);
 
 test("a callback that comes before the submit's answer settles by its attempt, and the answer changes nothing", async () => {
   const sent = await scenario.sent(await db.addUser());
-  expect(await scenario.deliver("early", 1, sent.attemptId)).toMatchObject({ next: "persist", jobId: sent.jobId, attemptId: sent.attemptId });
+  expect(await scenario.deliver("early", 1, sent.attemptId)).toMatchObject({
+    next: "persist",
+    jobId: sent.jobId,
+    attemptId: sent.attemptId,
+  });
   await scenario.record(sent, { kind: "accepted", taskId: "early" });
   await scenario.record(sent, { kind: "unknown", cause: "timeout" });
   await scenario.record(sent, { kind: "rejected", class: "bad_input" });
@@ -49,22 +53,33 @@ test("the first terminal result stands: another one later is ignored, the same o
 test("a result that is not terminal only says to wait", async () => {
   const { taskId, jobId } = await scenario.running(await db.addUser());
   for (const status of ["created", "processing", "dreaming"]) {
-    expect(await kernel.settle(taskId, null, { status, outputs: [], flagged: [], class: null })).toMatchObject({ next: "wait" });
+    expect(await kernel.settle(taskId, null, { status, outputs: [], flagged: [], class: null }))
+      .toMatchObject({ next: "wait" });
   }
   expect(await scenario.job(jobId)).toMatchObject({ status: "processing" });
 });
 
-test.each(["failed", "cancelled", "timeout", "deleted"])("%s is terminal and takes the class it comes with", async (status) => {
-  const { taskId, attemptId, jobId } = await scenario.running(await db.addUser());
-  await kernel.settle(taskId, null, { status, outputs: ["https://x/y"], flagged: [], class: "moderation" });
-  expect(await scenario.attempt(attemptId)).toMatchObject({ closed_how: "failed", result_status: status, output_urls: [] });
-  expect(await scenario.job(jobId)).toMatchObject({ status: "failed", error_code: "moderated" });
-});
+test.each(["failed", "cancelled", "timeout", "deleted"])(
+  "%s is terminal and takes the class it comes with",
+  async (status) => {
+    const { taskId, attemptId, jobId } = await scenario.running(await db.addUser());
+    await kernel.settle(taskId, null, { status, outputs: ["https://x/y"], flagged: [], class: "moderation" });
+    expect(await scenario.attempt(attemptId)).toMatchObject({
+      closed_how: "failed",
+      result_status: status,
+      output_urls: [],
+    });
+    expect(await scenario.job(jobId)).toMatchObject({ status: "failed", error_code: "moderated" });
+  },
+);
 
 test("completed without outputs is a failure that is tried again", async () => {
   const { taskId, attemptId, jobId } = await scenario.running(await db.addUser());
   await scenario.deliver(taskId, 0);
-  expect(await scenario.attempt(attemptId)).toMatchObject({ closed_how: "failed", result_class: "no_outputs" });
+  expect(await scenario.attempt(attemptId)).toMatchObject({
+    closed_how: "failed",
+    result_class: "no_outputs",
+  });
   expect(await scenario.job(jobId)).toMatchObject({ status: "queued", attempts: 1 });
 });
 
@@ -80,12 +95,22 @@ async function secondAttempt(userId: string) {
 test("the failure of an old attempt does not move the job, its success does, and the other's result then changes nothing", async () => {
   const failing = await secondAttempt(await db.addUser());
   await scenario.fail("old-1", "moderation", failing.first.attemptId);
-  expect(await scenario.job(failing.second.jobId)).toMatchObject({ status: "submitting", attempt_id: failing.second.attemptId, attempts: 1 });
+  expect(await scenario.job(failing.second.jobId)).toMatchObject({
+    status: "submitting",
+    attempt_id: failing.second.attemptId,
+    attempts: 1,
+  });
 
   const { first, second } = await secondAttempt(await db.addUser());
   await scenario.accept(second, "new-2");
-  expect(await scenario.deliver("old-2", 1, first.attemptId)).toMatchObject({ next: "persist", attemptId: first.attemptId });
-  expect(await scenario.job(first.jobId)).toMatchObject({ status: "persisting", attempt_id: first.attemptId });
+  expect(await scenario.deliver("old-2", 1, first.attemptId)).toMatchObject({
+    next: "persist",
+    attemptId: first.attemptId,
+  });
+  expect(await scenario.job(first.jobId)).toMatchObject({
+    status: "persisting",
+    attempt_id: first.attemptId,
+  });
   expect(await scenario.fail("new-2", "moderation")).toMatchObject({ next: "none", status: "persisting" });
   const persist = await scenario.lease(first.attemptId);
   await scenario.store(persist);
@@ -121,10 +146,16 @@ test("a result after the job's end closes the attempt and nothing else", async (
 test("32 callbacks and polls at once settle once", async () => {
   const { taskId, jobId } = await scenario.running(await db.addUser());
   const pool = db.pool(16);
-  await Promise.all(Array.from({ length: 32 }, (_, at) =>
-    pool.kernel.settle(taskId, null, at % 2
-      ? { status: "completed", outputs: ["https://x/y.png"], flagged: [], class: null }
-      : { status: "failed", outputs: [], flagged: [], class: "moderation" })));
+  await Promise.all(
+    Array.from({ length: 32 }, (_, at) =>
+      pool.kernel.settle(
+        taskId,
+        null,
+        at % 2
+          ? { status: "completed", outputs: ["https://x/y.png"], flagged: [], class: null }
+          : { status: "failed", outputs: [], flagged: [], class: "moderation" },
+      )),
+  );
   await pool.end();
   expect((await scenario.events(jobId)).filter((event) => event === "attempt_closed")).toHaveLength(1);
   expect((await scenario.closings(jobId)).length).toBeLessThanOrEqual(1);

@@ -10,7 +10,12 @@ const scenario = createScenario(db);
 test("a lease names what to store and where, each path under the user's and the job's folder and new for each lease", async () => {
   const userId = await db.addUser();
   const { jobId, attemptId, taskId } = await scenario.running(userId, { numImages: 2 });
-  await kernel.settle(taskId, null, { status: "completed", outputs: ["https://x/0", "https://x/1"], flagged: [false, true], class: null });
+  await kernel.settle(taskId, null, {
+    status: "completed",
+    outputs: ["https://x/0", "https://x/1"],
+    flagged: [false, true],
+    class: null,
+  });
   const persist = await scenario.lease(attemptId);
   const suffix = persist.leaseToken.slice(0, 8);
   expect(persist.images).toEqual([
@@ -38,12 +43,23 @@ test("a job completes when all its pictures are recorded, and each call again ch
   const { jobId, attemptId } = await scenario.delivered(userId, 2);
   const persist = await scenario.lease(attemptId);
   for (const index of [0, 0, 1, 1]) expect(await scenario.store(persist, index)).toEqual({ recorded: true });
-  for (let call = 0; call < 2; call++) expect(await scenario.complete(persist)).toMatchObject({ status: "completed" });
+  for (let call = 0; call < 2; call++) {
+    expect(await scenario.complete(persist)).toMatchObject({ status: "completed" });
+  }
   expect(await scenario.store(persist, 1)).toEqual({ recorded: true });
   expect(await sql`select from public.generation_images`).toHaveLength(2);
   expect(await scenario.closings(jobId)).toEqual([{ amount: 0, captured: 2 }]);
   expect(await scenario.events(jobId)).toEqual([
-    "queued", "submitting", "sending", "submitted", "persisting", "attempt_closed", "image_stored", "image_stored", "completed", "hold_closed",
+    "queued",
+    "submitting",
+    "sending",
+    "submitted",
+    "persisting",
+    "attempt_closed",
+    "image_stored",
+    "image_stored",
+    "completed",
+    "hold_closed",
   ]);
   expect(await scenario.purges(jobId)).toEqual([]); // winners leave
   expect((await kernel.claimPersists(randomUUID(), 10)).claims).toEqual([]);
@@ -81,7 +97,9 @@ test("after a lease ran out another stores only what is missing, and the losers 
   // The first worker was only slow: what it stored is a fact, and its word about the end is not asked.
   expect(await scenario.store(first, 1)).toEqual({ recorded: true });
   expect(await scenario.store(second, 1)).toEqual({ recorded: false });
-  expect(await scenario.complete(first, [{ index: 2, permanent: true }])).toMatchObject({ status: "persisting" });
+  expect(await scenario.complete(first, [{ index: 2, permanent: true }])).toMatchObject({
+    status: "persisting",
+  });
   expect(await scenario.store(second, 2)).toEqual({ recorded: true });
   expect(await scenario.complete(second)).toMatchObject({ status: "completed" });
   expect(await scenario.purges(jobId)).toEqual([first.images[2]!.path, second.images[0]!.path].sort());
@@ -105,7 +123,9 @@ test("a transient failure is due again after a backoff under a new lease; a perm
   const { jobId, attemptId } = await scenario.delivered(userId);
   const first = await scenario.lease(attemptId);
   for (let call = 0; call < 2; call++) {
-    expect(await scenario.complete(first, [{ index: 0, permanent: false }])).toMatchObject({ status: "persisting" });
+    expect(await scenario.complete(first, [{ index: 0, permanent: false }])).toMatchObject({
+      status: "persisting",
+    });
   }
   expect((await scenario.events(jobId)).filter((event) => event === "persist_retry")).toHaveLength(1);
   await db.advance(4);
@@ -113,7 +133,9 @@ test("a transient failure is due again after a backoff under a new lease; a perm
   await db.advance(1.5); // half of twice the base of 5 s
   const second = await scenario.lease(attemptId);
   expect(second.leaseToken).not.toBe(first.leaseToken);
-  expect(await scenario.complete(second, [{ index: 0, permanent: true }])).toMatchObject({ status: "failed" });
+  expect(await scenario.complete(second, [{ index: 0, permanent: true }])).toMatchObject({
+    status: "failed",
+  });
   expect(await scenario.job(jobId)).toMatchObject({ error_code: "outputs_unusable", retryable: true });
   expect(await scenario.closings(jobId)).toEqual([{ amount: 1, captured: 0 }]);
 });
@@ -121,7 +143,8 @@ test("a transient failure is due again after a backoff under a new lease; a perm
 test("what failed for good beside what failed for now keeps the job waiting for the latter", async () => {
   const { attemptId } = await scenario.delivered(await db.addUser(), 2);
   const persist = await scenario.lease(attemptId);
-  expect(await scenario.complete(persist, [{ index: 0, permanent: true }, { index: 1, permanent: false }])).toMatchObject({ status: "persisting" });
+  expect(await scenario.complete(persist, [{ index: 0, permanent: true }, { index: 1, permanent: false }]))
+    .toMatchObject({ status: "persisting" });
 });
 
 test("a claim asked again after its round ended hands nothing out", async () => {
@@ -146,7 +169,9 @@ test("an intended picture that was never recorded is purged twice, after lease a
 
   const ids = purges.map((purge) => purge.id);
   for (let call = 0; call < 2; call++) await kernel.recordPurge(claimId, ids);
-  expect(await sql`select rounds_left, done_at from genflow.storage_purges where job_id = ${jobId}`).toEqual([{ rounds_left: 1, done_at: null }]);
+  expect(await sql`select rounds_left, done_at from genflow.storage_purges where job_id = ${jobId}`).toEqual([
+    { rounds_left: 1, done_at: null },
+  ]);
   await db.advance(401);
   const second = randomUUID();
   await kernel.claimPurges(second, 10);

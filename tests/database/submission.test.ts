@@ -42,7 +42,10 @@ test("no go without the lease: a wrong token, one that ran out, a canceled job, 
   const late = await scenario.claimed(userId);
   await db.advance(46);
   expect(await kernel.markSending(late.attemptId, late.leaseToken, randomUUID(), tokenHash)).toEqual(lost);
-  expect(await kernel.markSending(randomUUID(), late.leaseToken, randomUUID(), tokenHash)).toEqual({ go: false, reason: "not_found" });
+  expect(await kernel.markSending(randomUUID(), late.leaseToken, randomUUID(), tokenHash)).toEqual({
+    go: false,
+    reason: "not_found",
+  });
 });
 
 test("an accepted submit moves the job to processing, once, and its first poll is due after the expected time", async () => {
@@ -51,7 +54,11 @@ test("an accepted submit moves the job to processing, once, and its first poll i
   for (let call = 0; call < 3; call++) {
     expect(await scenario.record(sent, { kind: "accepted", taskId })).toMatchObject({ recorded: true });
   }
-  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "processing", attempt_id: sent.attemptId, attempts: 0 });
+  expect(await scenario.job(sent.jobId)).toMatchObject({
+    status: "processing",
+    attempt_id: sent.attemptId,
+    attempts: 0,
+  });
   expect((await scenario.events(sent.jobId)).filter((event) => event === "submitted")).toHaveLength(1);
   const [row] = await sql<{ seconds: number }[]>`
     select extract(epoch from next_poll_at - genflow.clock())::float8 as seconds from genflow.attempts`;
@@ -61,7 +68,8 @@ test("an accepted submit moves the job to processing, once, and its first poll i
 test("only the one that was told to go can record, and a task already tied elsewhere is not tied again", async () => {
   const userId = await db.addUser();
   const [first, second] = [await scenario.running(userId), await scenario.sent(userId)];
-  expect(await kernel.recordSubmission(second.attemptId, randomUUID(), { kind: "accepted", taskId: "x" })).toEqual({ recorded: false });
+  expect(await kernel.recordSubmission(second.attemptId, randomUUID(), { kind: "accepted", taskId: "x" }))
+    .toEqual({ recorded: false });
   await scenario.record(second, { kind: "accepted", taskId: first.taskId });
   expect(await scenario.attempt(second.attemptId)).toMatchObject({ task_id: null });
   expect(await scenario.job(second.jobId)).toMatchObject({ status: "submitting" });
@@ -73,27 +81,38 @@ test("only the one that was told to go can record, and a task already tied elsew
 test("an attempt that was never sent takes no record, not even one without a sender", async () => {
   const claim = await scenario.claimed(await db.addUser());
   const outcome = { kind: "accepted", taskId: "x" };
-  expect(await db.rpc("record_submission", { p_attempt_id: claim.attemptId, p_send_id: null, p_outcome: outcome }))
+  expect(
+    await db.rpc("record_submission", { p_attempt_id: claim.attemptId, p_send_id: null, p_outcome: outcome }),
+  )
     .toEqual({ recorded: false });
 });
 
 const rules = await sql<{ class: string; decision: string; error_code: string; burns: boolean }[]>`
   select * from genflow.failure_classes order by class`;
 
-test.each(rules.map((rule) => [rule.class, rule] as const))("a submit rejected as %s does what its rule says, once", async (failureClass, rule) => {
-  const userId = await db.addUser();
-  const sent = await scenario.sent(userId);
-  for (let call = 0; call < 2; call++) await scenario.record(sent, { kind: "rejected", class: failureClass });
-  const fails = rule.decision === "fail";
-  expect(await scenario.job(sent.jobId)).toMatchObject({
-    status: fails ? "failed" : "queued",
-    error_code: fails ? rule.error_code : null,
-    attempts: rule.burns ? 1 : 0,
-    credits_captured: fails ? 0 : null,
-  });
-  expect(await scenario.attempt(sent.attemptId)).toMatchObject({ closed_how: "rejected", submission: "rejected", submission_class: failureClass });
-  expect(await scenario.balance(userId)).toBe(fails ? 20 : 19);
-});
+test.each(rules.map((rule) => [rule.class, rule] as const))(
+  "a submit rejected as %s does what its rule says, once",
+  async (failureClass, rule) => {
+    const userId = await db.addUser();
+    const sent = await scenario.sent(userId);
+    for (let call = 0; call < 2; call++) {
+      await scenario.record(sent, { kind: "rejected", class: failureClass });
+    }
+    const fails = rule.decision === "fail";
+    expect(await scenario.job(sent.jobId)).toMatchObject({
+      status: fails ? "failed" : "queued",
+      error_code: fails ? rule.error_code : null,
+      attempts: rule.burns ? 1 : 0,
+      credits_captured: fails ? 0 : null,
+    });
+    expect(await scenario.attempt(sent.attemptId)).toMatchObject({
+      closed_how: "rejected",
+      submission: "rejected",
+      submission_class: failureClass,
+    });
+    expect(await scenario.balance(userId)).toBe(fails ? 20 : 19);
+  },
+);
 
 test("a class never heard of counts as a failed task", async () => {
   const sent = await scenario.sent(await db.addUser());
@@ -108,7 +127,10 @@ test("the third burnt attempt ends the job with the class's error, and credits c
   for (let attempt = 1; attempt <= 3; attempt++) {
     const [claim] = await scenario.claim();
     await scenario.record(await scenario.send(claim!), { kind: "rejected", class: "no_outputs" });
-    expect(await scenario.job(jobId)).toMatchObject({ attempts: attempt, status: attempt < 3 ? "queued" : "failed" });
+    expect(await scenario.job(jobId)).toMatchObject({
+      attempts: attempt,
+      status: attempt < 3 ? "queued" : "failed",
+    });
   }
   expect(await scenario.job(jobId)).toMatchObject({ error_code: "no_outputs", retryable: true });
   expect(await scenario.closings(jobId)).toEqual([{ amount: 1, captured: 0 }]);
@@ -118,7 +140,11 @@ test("an unknown keeps the job, its hold and its slots, and an answer that comes
   const userId = await db.addUser();
   const sent = await scenario.sent(userId);
   for (let call = 0; call < 2; call++) await scenario.record(sent, { kind: "unknown", cause: "timeout" });
-  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "unknown", attempts: 0, credits_captured: null });
+  expect(await scenario.job(sent.jobId)).toMatchObject({
+    status: "unknown",
+    attempts: 0,
+    credits_captured: null,
+  });
   expect(await scenario.attempt(sent.attemptId)).toMatchObject({ closed_at: null, submission: "unknown" });
   expect((await scenario.events(sent.jobId)).filter((event) => event === "unknown")).toHaveLength(1);
   await scenario.record(sent, { kind: "rejected", class: "bad_input" }); // it said unknown before: no second verdict

@@ -22,7 +22,9 @@ interface Knock {
 }
 
 async function knocks(): Promise<Knock[]> {
-  return await sql<Knock[]>`select method, url, headers, body, timeout_milliseconds from net.http_request_queue order by id`;
+  return await sql<
+    Knock[]
+  >`select method, url, headers, body, timeout_milliseconds from net.http_request_queue order by id`;
 }
 
 test("without Vault values the sweep is quiet although work is due", async () => {
@@ -31,7 +33,10 @@ test("without Vault values the sweep is quiet although work is due", async () =>
   await sql`select vault.create_secret('https://project.example.com/functions/v1', 'genflow_functions_url')`;
   expect(await db.sweep()).toEqual([]);
   expect(await knocks()).toEqual([]);
-  expect(await sql`select counts ->> 'woke' as woke, errors from genflow.sweeps`).toEqual([{ woke: "false", errors: 0 }, { woke: "false", errors: 0 }]);
+  expect(await sql`select counts ->> 'woke' as woke, errors from genflow.sweeps`).toEqual([{
+    woke: "false",
+    errors: 0,
+  }, { woke: "false", errors: 0 }]);
 });
 
 test("where nothing is due nobody is woken", async () => {
@@ -46,7 +51,11 @@ test("work that is due is knocked for once a sweep, with a stamp that the functi
   expect(await db.sweep()).toEqual([]);
   const [knock, ...more] = await knocks();
   expect(more).toEqual([]);
-  expect(knock).toMatchObject({ method: "POST", url: "https://project.example.com/functions/v1/sweep", timeout_milliseconds: 5000 });
+  expect(knock).toMatchObject({
+    method: "POST",
+    url: "https://project.example.com/functions/v1/sweep",
+    timeout_milliseconds: 5000,
+  });
   expect(new TextDecoder().decode(knock!.body)).toBe("{}");
   const stamp = knock!.headers["x-genflow-sweep"]!;
   const nowSeconds = Math.floor(Date.now() / 1000);

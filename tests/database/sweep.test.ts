@@ -36,7 +36,11 @@ test("three workers that died before sending end the job as interrupted", async 
     await db.advance(46);
     await sweep();
   }
-  expect(await scenario.job(jobId)).toMatchObject({ status: "failed", error_code: "interrupted", retryable: true });
+  expect(await scenario.job(jobId)).toMatchObject({
+    status: "failed",
+    error_code: "interrupted",
+    retryable: true,
+  });
   expect(await scenario.balance(userId)).toBe(20);
 });
 
@@ -53,7 +57,11 @@ test("a worker that died after sending: unknown at the lease's end, failed after
   expect(await scenario.job(jobId)).toMatchObject({ status: "unknown" });
   await db.advance(6);
   await sweep();
-  expect(await scenario.job(jobId)).toMatchObject({ status: "failed", error_code: "submit_unknown", retryable: true });
+  expect(await scenario.job(jobId)).toMatchObject({
+    status: "failed",
+    error_code: "submit_unknown",
+    retryable: true,
+  });
   expect(await scenario.closings(jobId)).toEqual([{ amount: 1, captured: 0 }]);
   expect(await scenario.attempt(attemptId)).toMatchObject({ closed_at: null });
   expect(await scenario.claim()).toEqual([]);
@@ -152,7 +160,9 @@ test("a job that cannot be moved is left with a warning that says which, and sto
   await db.advance(2);
   const warnings = await db.sweep();
   expect(warnings).toHaveLength(2); // the batch that moved the others, and the one that found only this
-  expect(warnings[0]).toMatch(new RegExp(`step deadlines left job ${poison} where it is: integer out of range`));
+  expect(warnings[0]).toMatch(
+    new RegExp(`step deadlines left job ${poison} where it is: integer out of range`),
+  );
   expect(await scenario.job(poison)).toMatchObject({ status: "queued" });
   for (const jobId of jobs) expect(await scenario.job(jobId)).toMatchObject({ status: "failed" });
 });
@@ -173,9 +183,16 @@ test("each sweep is written down with what it moved, and history past its days i
   await scenario.claimed(await db.addUser());
   await db.advance(46);
   await db.sweep();
-  expect(await sql`select kind, counts, errors, finished_at is not null as finished from genflow.sweeps order by id`).toEqual([
+  expect(
+    await sql`select kind, counts, errors, finished_at is not null as finished from genflow.sweeps order by id`,
+  ).toEqual([
     { kind: "http", counts: { polls: 2 }, errors: 1, finished: true },
-    { kind: "sql", counts: { leases: 1, deadlines: 0, unknowns: 0, attempts: 0, woke: false }, errors: 0, finished: true },
+    {
+      kind: "sql",
+      counts: { leases: 1, deadlines: 0, unknowns: 0, attempts: 0, woke: false },
+      errors: 0,
+      finished: true,
+    },
   ]);
   await db.advance(3 * 86_400);
   await db.sweep();
@@ -196,5 +213,7 @@ test("a sweep stops after its seconds and leaves the rest to the next", async ()
       as $$ select genflow.steady_clock() + make_interval(secs => nextval('genflow.flying') * 0.5) $$`);
   await db.sweep();
   expect(await sql`select from public.generation_jobs where status = 'failed'`).toHaveLength(100);
-  await sql.unsafe("drop function genflow.clock(); alter function genflow.steady_clock() rename to clock; drop sequence genflow.flying");
+  await sql.unsafe(
+    "drop function genflow.clock(); alter function genflow.steady_clock() rename to clock; drop sequence genflow.flying",
+  );
 });

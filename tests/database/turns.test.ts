@@ -44,7 +44,13 @@ test("a job that failed and waits for its delay loses its turn, keeps its place 
   const sent = await scenario.sent(userId);
   const placed = (await scenario.job(sent.jobId))["ready_order"];
   await scenario.record(sent, { kind: "rejected", class: "provider_error" });
-  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "queued", ready_at: null, attempts: 1, ready_order: placed, attempt_id: null });
+  expect(await scenario.job(sent.jobId)).toMatchObject({
+    status: "queued",
+    ready_at: null,
+    attempts: 1,
+    ready_order: placed,
+    attempt_id: null,
+  });
   const other = await scenario.start(await db.addUser());
 
   await db.advance(2); // half of the base of 5 s
@@ -87,7 +93,13 @@ test("await_accounts waits until the account is free", async () => {
 test("a claim hands out all that a submit needs, with a seed of its own where the model takes one and none was asked", async () => {
   const userId = await db.addUser();
   const drawn = await scenario.claimed(userId);
-  expect(drawn).toMatchObject({ prompt: "an otter reading a newspaper in the rain", aspectRatio: "1:1", numImages: 1, inputPaths: [], submitDeadlineSeconds: 30 });
+  expect(drawn).toMatchObject({
+    prompt: "an otter reading a newspaper in the rain",
+    aspectRatio: "1:1",
+    numImages: 1,
+    inputPaths: [],
+    submitDeadlineSeconds: 30,
+  });
   expect(drawn.model).toMatchObject({ path: "wavespeed-ai/flux-schnell" });
   expect(drawn.seed).toBeTypeOf("number");
   expect(await scenario.attempt(drawn.attemptId)).toMatchObject({ number: 1, seed: String(drawn.seed) });

@@ -1,6 +1,6 @@
 // What becomes of a job when callbacks are lost and functions die.
 
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { imageFromRow } from "../../shared/contract/mod.ts";
 import {
@@ -10,6 +10,7 @@ import {
   openApp,
   pushedJob,
   readJob,
+  request,
   startJob,
   tap,
   untilEnded,
@@ -60,6 +61,18 @@ async function sweepUntil(holds: () => Promise<boolean>, timeout = 20_000): Prom
 async function status(jobId: string): Promise<string> {
   return (await readJob(app, jobId)).status;
 }
+
+describe("20 taps with one key", () => {
+  it("make one provider task", async () => {
+    const before = (await stack.journal()).predictions.length;
+    const key = randomUUID();
+    const answers = await Promise.all(Array.from({ length: 20 }, () => tap(app, request, key)));
+    const ids = new Set(answers.map(({ body }) => body.job?.id));
+    expect(ids.size).toBe(1);
+    expect((await untilEnded(app, [...ids][0] ?? "")).status).toBe("completed");
+    expect((await stack.journal()).predictions.length).toBe(before + 1);
+  });
+});
 
 describe("the sweep", () => {
   it("completes a job whose callback was dropped, with the very bytes that the provider made", async () => {

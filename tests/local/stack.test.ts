@@ -2,14 +2,15 @@
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { cp, mkdir, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join, resolve } from "node:path";
-import { createInterface } from "node:readline";
 import postgres from "postgres";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { runningStack, type Stack } from "../../supabase/local/mod.ts";
+import { silent } from "../../supabase/local/log.ts";
+import { claim } from "../../supabase/local/state.ts";
 import { clientOf, newUser, smallProject, startSmallStack, temporaryFolder } from "./small-stack.ts";
 
 const startFile = resolve(import.meta.dirname, "../../supabase/local/start.ts");
@@ -33,19 +34,32 @@ async function small(options: Partial<Parameters<typeof startSmallStack>[0]> = {
   return stack;
 }
 
+interface Foreground {
+  child: ChildProcess;
+  pid: number;
+  url: string;
+  /** Resolves to what was said so far, once it holds `words`. */
+  said(words: string): Promise<string>;
+  exit: Promise<number | null>;
+}
+
 /** `npm start` without npm, on the real project. Resolves when its block is printed. */
-async function foreground(): Promise<{ child: ChildProcess; text: string; url: string }> {
+async function foreground(): Promise<Foreground> {
   const child = spawn(process.execPath, [startFile, "--port", "0", "--data", folder.path], {
     stdio: ["ignore", "pipe", "inherit"],
     env: withoutProvider,
   });
   cleanups.push(() => void child.kill("SIGKILL"));
+  const exit = once(child, "exit").then(([code]) => code as number | null);
   let text = "";
-  for await (const line of createInterface({ input: child.stdout! })) {
-    text += `${line}\n`;
-    if (line.includes("Ctrl-C")) break;
-  }
-  return { child, text, url: /API\s+(http\S+)/.exec(text)?.[1] ?? "" };
+  child.stdout!.on("data", (part) => text += String(part));
+  const said = (words: string) =>
+    vi.waitFor(() => {
+      expect(text).toContain(words);
+      return text;
+    }, { timeout: 30_000 });
+  const block = await said("Ctrl-C");
+  return { child, pid: child.pid!, url: /API\s+(http\S+)/.exec(block)?.[1] ?? "", said, exit };
 }
 
 /** Everything below a process, by the system's own list. */
@@ -161,35 +175,92 @@ describe("a start", () => {
   });
 });
 
+describe("a stop", () => {
+  test("lets background work of functions finish, with the stack still answering, and ends their processes", async () => {
+    const calls = createServer((_incoming, outgoing) => answers.push(() => void outgoing.end("ok"))).listen(
+      0,
+      "127.0.0.1",
+    );
+    const answers: (() => void)[] = [];
+    await once(calls, "listening");
+    cleanups.push(() => void calls.close());
+    const then = `http://127.0.0.1:${(calls.address() as AddressInfo).port}`;
+    const lines: string[] = [];
+    const stack = await small({ log: (line) => lines.push(line) });
+    const before = descendants(process.pid);
+    await fetch(`${stack.url}/functions/v1/echo/background?then=${encodeURIComponent(then)}`);
+    await vi.waitFor(() => expect(answers).toHaveLength(1));
+    const started = descendants(process.pid).filter((pid) => !before.includes(pid) && isAlive(pid));
+    const stopped = stack.stop();
+    expect((await fetch(`${stack.url}/_status`)).status).toBe(200);
+    answers[0]!();
+    await stopped;
+    expect(lines.some((line) => line.includes("rejected in the background"))).toBe(true);
+    expect(started).toHaveLength(1);
+    expect(started.filter(isAlive)).toEqual([]);
+  });
+});
+
+describe("what an earlier start left", () => {
+  async function leftBehind(
+    change: (state: { owner: { mark: string }; children: { mark: string }[] }) => void,
+  ) {
+    const orphan = spawn(process.execPath, ["-e", "setInterval(() => {}, 1000)"]);
+    cleanups.push(() => void orphan.kill("SIGKILL"));
+    await once(orphan, "spawn");
+    await (await claim(folder.path, silent)).children([orphan.pid!]);
+    const file = join(folder.path, "stack.json");
+    const state = JSON.parse(await readFile(file, "utf8"));
+    change(state);
+    await writeFile(file, JSON.stringify(state));
+    (await claim(folder.path, silent)).remove();
+    return orphan.pid!;
+  }
+
+  test("is ended when its owner is gone", async () => {
+    const pid = await leftBehind((state) => state.owner.mark = "a process that is no more");
+    expect(isAlive(pid)).toBe(false);
+  });
+
+  test("is not touched when its number belongs to another process by now", async () => {
+    const pid = await leftBehind((state) => {
+      state.owner.mark = "a process that is no more";
+      for (const child of state.children) child.mark = "another start time";
+    });
+    expect(isAlive(pid)).toBe(true);
+  });
+});
+
 describe("npm start", () => {
   test.each(["SIGINT", "SIGTERM", "SIGHUP"] as const)("%s ends everything, with status 0", async (signal) => {
-    const { child, url } = await foreground();
+    const { child, pid, url, said, exit } = await foreground();
     await fetch(`${url}/functions/v1/cancel`, { method: "POST" }); // so that a function's process runs too
-    const started = descendants(child.pid!);
+    const started = descendants(pid);
     expect(started.length).toBeGreaterThan(2);
-    const ended = once(child, "exit");
     child.kill(signal);
+    await said("Stopping");
     child.kill(signal); // npm and the terminal both send it: one key press is not two
-    expect((await ended)[0]).toBe(0);
+    expect(await exit).toBe(0);
     expect(started.filter(isAlive)).toEqual([]);
     expect(await runningStack(folder.path)).toBeNull();
   });
 
-  test("after kill -9 the next start cleans up and works on the same data", async () => {
+  test("after kill -9 functions end by themselves, and the next start works on the same data", async () => {
     const first = await foreground();
+    const before = descendants(first.pid);
     await fetch(`${first.url}/functions/v1/cancel`, { method: "POST" });
-    const left = descendants(first.child.pid!);
-    const ended = once(first.child, "exit");
+    const left = descendants(first.pid);
+    const functions = left.filter((pid) => !before.includes(pid) && isAlive(pid));
+    expect(functions).toHaveLength(1);
     first.child.kill("SIGKILL");
-    await ended;
+    await first.exit;
+    await vi.waitFor(() => expect(functions.filter(isAlive)).toEqual([]), { timeout: 5000 });
     const second = await foreground();
-    expect(second.text).toContain("Genflow is running");
-    await vi.waitFor(() => expect(left.filter(isAlive)).toEqual([]));
+    expect(left.filter(isAlive)).toEqual([]);
     const status = await (await fetch(`${second.url}/_status`)).json();
-    expect(status).toMatchObject({ ready: true, pid: second.child.pid });
-    const stopped = once(second.child, "exit");
+    expect(status).toMatchObject({ ready: true, pid: second.pid });
     second.child.kill("SIGINT");
-    await stopped;
+    expect(await second.exit).toBe(0);
   });
 
   test("a second one on the same data names the first's address and leaves it alone", async () => {
@@ -200,8 +271,7 @@ describe("npm start", () => {
     });
     expect(said).toContain(first.url);
     expect((await fetch(`${first.url}/_status`)).status).toBe(200);
-    const stopped = once(first.child, "exit");
     first.child.kill("SIGINT");
-    await stopped;
+    expect(await first.exit).toBe(0);
   });
 });

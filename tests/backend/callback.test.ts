@@ -1,0 +1,161 @@
+// A callback as the provider sends it, and as anybody could: only a valid signature settles.
+
+import { expect, test } from "vitest";
+import { callbackToken, callbackTokenHash } from "../../shared/backend/callback-token.ts";
+import { type Callback, receiveCallback } from "../../shared/backend/mod.ts";
+import { signWebhook } from "../../shared/wavespeed/mod.ts";
+import { predictionOf } from "./claims.ts";
+import { attemptId, config, type Doubles, fakeBackend, jobId, otherAttemptId, startMs, traceId } from "./fake-backend.ts";
+
+const nowSeconds = startMs / 1000;
+const token = await callbackToken(config.callbackSecret, attemptId);
+const delivery = { id: "task-1", status: "completed", outputs: ["https://cdn.example.com/0.png"], has_nsfw_contents: [false] };
+
+/** A genuine delivery, unless told otherwise. */
+async function callbackOf(
+  more: Partial<Callback> & { signedAt?: number; secret?: string; text?: string; headers?: Headers } = {},
+): Promise<Callback> {
+  const body = new TextEncoder().encode(more.text ?? JSON.stringify(delivery));
+  const signed = await signWebhook({
+    secret: more.secret ?? "whsec_for-tests",
+    id: "msg-1",
+    timestampSeconds: more.signedAt ?? nowSeconds,
+    body,
+  });
+  return {
+    headers: more.headers ?? new Headers({ ...signed }),
+    body: more.body ?? body,
+    attemptId: more.attemptId === undefined ? attemptId : more.attemptId,
+    token: more.token === undefined ? token : more.token,
+  };
+}
+
+function withHeader(signed: Callback, name: string, value: string | null): Headers {
+  const headers = new Headers();
+  for (const known of ["webhook-id", "webhook-timestamp", "webhook-signature"]) {
+    headers.set(known, signed.headers.get(known) ?? "");
+  }
+  if (value === null) headers.delete(name);
+  else headers.set(name, value);
+  return headers;
+}
+
+test("a valid signature settles the task, tied to the token's attempt", async () => {
+  const { backend, asked } = fakeBackend();
+  expect(await receiveCallback(backend, await callbackOf())).toMatchObject({ kind: "accepted" });
+  expect(asked("settle_generation")).toEqual([{
+    p_task_id: "task-1",
+    p_attempt_id: attemptId,
+    p_result: { status: "completed", outputs: ["https://cdn.example.com/0.png"], flagged: [false], class: null },
+  }]);
+  expect(asked("note_callback")).toEqual([]);
+});
+
+test("the answer needs one kernel call; the slow half comes after", async () => {
+  const { backend, calls } = fakeBackend({ kernel: { settle_generation: () => ({ next: "persist", jobId, attemptId, status: "persisting" }) } });
+  const received = await receiveCallback(backend, await callbackOf());
+  expect(calls.map(({ name }) => name)).toEqual(["settle_generation"]);
+  if (received.kind !== "accepted") throw new Error(received.kind);
+  await received.after?.();
+  expect(calls.map(({ name }) => name)).toEqual(["settle_generation", "claim_persists", "claim_generations"]);
+});
+
+test("each of several secrets in force is accepted, and no other", async () => {
+  const webhookSecrets = ["whsec_old", "whsec_new"];
+  for (const [secret, kind] of [["whsec_old", "accepted"], ["whsec_new", "accepted"], ["whsec_none", "refused"]] as const) {
+    const { backend } = fakeBackend({ config: { webhookSecrets } });
+    expect(await receiveCallback(backend, await callbackOf({ secret, token: null })), secret).toMatchObject({ kind });
+  }
+});
+
+test.each([
+  ["no token", { token: null }],
+  ["no attempt", { attemptId: null }],
+  ["a token of another attempt", { token: await callbackToken(config.callbackSecret, otherAttemptId) }],
+  ["a token of another project", { token: await callbackToken("another secret", attemptId) }],
+  ["an attempt that is no UUID", { attemptId: "1; drop table" }],
+])("a signed callback with %s settles by its task id alone", async (_, more) => {
+  const { backend, asked } = fakeBackend();
+  expect(await receiveCallback(backend, await callbackOf(more))).toMatchObject({ kind: "accepted" });
+  expect(asked("settle_generation")).toMatchObject([{ p_task_id: "task-1", p_attempt_id: null }]);
+});
+
+test.each([
+  ["no JSON", "completed"],
+  ["not a prediction", "[]"],
+  ["a prediction without an id", JSON.stringify({ status: "completed" })],
+  ["an id that could leave its path", JSON.stringify({ ...delivery, id: "../balance" })],
+])("a signed body that is %s is malformed, and reaches no kernel", async (_, text) => {
+  const { backend, calls } = fakeBackend();
+  expect(await receiveCallback(backend, await callbackOf({ text }))).toEqual({ kind: "malformed" });
+  expect(calls).toEqual([]);
+});
+
+const signed = await callbackOf();
+const unverifiable: [string, Callback][] = [
+  ["a body changed on the way", await callbackOf({ headers: withHeader(signed, "", ""), text: "{}" }).catch(() => signed)],
+  ["an old signature", await callbackOf({ signedAt: nowSeconds - 301 })],
+  ["a signature from the future", await callbackOf({ signedAt: nowSeconds + 301 })],
+  ["no signature", { ...signed, headers: withHeader(signed, "webhook-signature", null) }],
+  ["no headers at all", { ...signed, headers: new Headers() }],
+  ["no timestamp", { ...signed, headers: withHeader(signed, "webhook-timestamp", null) }],
+  ["a timestamp that is no number", { ...signed, headers: withHeader(signed, "webhook-timestamp", "NaN") }],
+  ["a timestamp without end", { ...signed, headers: withHeader(signed, "webhook-timestamp", "Infinity") }],
+  ["a timestamp beyond any date", { ...signed, headers: withHeader(signed, "webhook-timestamp", "1e400") }],
+  ["a timestamp of today under yesterday's signature", { ...(await callbackOf({ signedAt: nowSeconds - 9 })), headers: withHeader(await callbackOf({ signedAt: nowSeconds - 9 }), "webhook-timestamp", String(nowSeconds)) }],
+  ["a signature of another version", { ...signed, headers: withHeader(signed, "webhook-signature", (signed.headers.get("webhook-signature") ?? "").replace("v3,", "v1,")) }],
+  ["a signature cut short", { ...signed, headers: withHeader(signed, "webhook-signature", (signed.headers.get("webhook-signature") ?? "").slice(0, -1)) }],
+  ["a signature of another secret", await callbackOf({ secret: "whsec_other" })],
+];
+
+test.each(unverifiable)("with %s and a valid token a poll becomes due, and nothing is settled", async (_, callback) => {
+  const { backend, calls, asked } = fakeBackend({
+    kernel: {
+      note_callback: () => ({ known: true, pollDue: true }),
+      claim_polls: () => ({ polls: [{ attemptId, taskId: "task-1", traceId }], listings: [] }),
+    },
+    provider: { result: () => Promise.resolve({ kind: "prediction", prediction: predictionOf({ status: "processing", outputs: [] }) }) },
+  });
+  const received = await receiveCallback(backend, callback);
+  expect(calls).toEqual([{ name: "note_callback", args: { p_attempt_id: attemptId, p_token_hash: await callbackTokenHash(token) } }]);
+  if (received.kind !== "accepted" || received.after === null) throw new Error("no poll was made due");
+  await received.after();
+  expect(asked("claim_polls")).toMatchObject([{ p_attempt_id: attemptId }]);
+  // What the provider answers to our key counts, not what the callback said.
+  expect(asked("settle_generation")).toMatchObject([{ p_result: { status: "processing" } }]);
+});
+
+test.each(unverifiable)("with %s and no token it is refused, unseen by the kernel", async (_, callback) => {
+  const { backend, calls } = fakeBackend();
+  expect(await receiveCallback(backend, { ...callback, token: null })).toEqual({ kind: "refused" });
+  expect(calls).toEqual([]);
+});
+
+test.each<[string, Partial<Callback>]>([
+  ["of another attempt", { token: await callbackToken(config.callbackSecret, otherAttemptId) }],
+  ["of another project", { token: await callbackToken("another secret", attemptId) }],
+  ["that is empty", { token: "" }],
+  ["in upper case", { token: token.toUpperCase() }],
+  ["with a tail", { token: `${token}0` }],
+  ["for an attempt that is no UUID", { attemptId: "../../x" }],
+])("an unsigned callback with a token %s is refused, unseen by the kernel", async (_, more) => {
+  const { backend, calls } = fakeBackend();
+  const callback = { ...signed, headers: new Headers(), ...more };
+  expect(await receiveCallback(backend, callback)).toEqual({ kind: "refused" });
+  expect(calls).toEqual([]);
+});
+
+test.each<[string, Doubles["kernel"], unknown]>([
+  ["is not known to the kernel", { note_callback: () => ({ known: false, pollDue: false }) }, { kind: "refused" }],
+  ["was polled a moment ago", { note_callback: () => ({ known: true, pollDue: false }) }, { kind: "accepted", after: null }],
+])("an unsigned callback whose attempt %s polls nothing", async (_, kernel, expected) => {
+  const { backend } = fakeBackend({ kernel });
+  expect(await receiveCallback(backend, { ...signed, headers: new Headers() })).toEqual(expected);
+});
+
+test("with no secret configured no signature is valid", async () => {
+  for (const webhookSecrets of [[], [""], ["whsec_"]]) {
+    const { backend } = fakeBackend({ config: { webhookSecrets } });
+    expect(await receiveCallback(backend, { ...signed, token: null })).toEqual({ kind: "refused" });
+  }
+});

@@ -1,0 +1,134 @@
+// Storing what was delivered: under the lease's own path, recorded one by one, completed with what failed.
+
+import { expect, test, vi } from "vitest";
+import { persistAttempt, persistDue } from "../../shared/backend/persist.ts";
+import { sha256Hex } from "../../shared/backend/digest.ts";
+import { persistOf } from "./claims.ts";
+import { attemptId, type Doubles, fakeBackend, leaseToken } from "./fake-backend.ts";
+import { jpeg, png, servingAt } from "./pictures.ts";
+
+const first = { index: 0, url: "https://cdn.example.com/0", path: "user/job/0-9c3e5a70", flagged: false };
+const second = { index: 1, url: "https://cdn.example.com/1", path: "user/job/1-9c3e5a70", flagged: true };
+const both = { claims: [persistOf({ images: [first, second] })] };
+
+/** Stores two pictures: a PNG and a JPEG, unless the doubles say otherwise. */
+async function persisted(doubles: Doubles = {}) {
+  const upload = vi.fn((_bucket: string, _path: string, _bytes: Uint8Array, _type: string) => Promise.resolve<"stored" | "taken">("stored"));
+  const fake = fakeBackend({
+    fetch: servingAt({ [first.url]: () => new Response(png), [second.url]: () => new Response(jpeg) }),
+    ...doubles,
+    kernel: { claim_persists: () => both, ...doubles.kernel },
+    store: { upload, ...doubles.store },
+  });
+  await persistAttempt(fake.backend, attemptId);
+  return { ...fake, upload, completed: fake.asked("complete_generation") };
+}
+
+test("each picture is stored under the path that its lease was given, with the type that its bytes tell", async () => {
+  const { upload } = await persisted();
+  expect(upload.mock.calls).toEqual([
+    ["generations", first.path, png, "image/png"],
+    ["generations", second.path, jpeg, "image/jpeg"],
+  ]);
+});
+
+test("each stored picture is recorded under the lease with its index, size, digest and flag", async () => {
+  const { asked } = await persisted();
+  expect(asked("record_image")).toEqual([
+    {
+      p_attempt_id: attemptId,
+      p_lease_token: leaseToken,
+      p_image: { index: 0, width: 6, height: 4, bytes: png.length, sha256: await sha256Hex(png), contentType: "image/png", flagged: false },
+    },
+    {
+      p_attempt_id: attemptId,
+      p_lease_token: leaseToken,
+      p_image: { index: 1, width: 6, height: 4, bytes: jpeg.length, sha256: await sha256Hex(jpeg), contentType: "image/jpeg", flagged: true },
+    },
+  ]);
+});
+
+test("a picture is in the bucket before it is recorded, and all are recorded before the job completes", async () => {
+  const order: string[] = [];
+  const { calls } = await persisted({
+    store: {
+      upload: (_, path) => {
+        order.push(path);
+        return Promise.resolve("stored");
+      },
+    },
+    kernel: {
+      record_image: () => {
+        order.push("recorded");
+        return { recorded: true };
+      },
+    },
+  });
+  expect(order).toEqual([first.path, "recorded", second.path, "recorded"]);
+  expect(calls.at(-1)).toEqual({
+    name: "complete_generation",
+    args: { p_attempt_id: attemptId, p_lease_token: leaseToken, p_failures: { failures: [] } },
+  });
+});
+
+test("a path that is taken already was taken by this lease, so the picture counts", async () => {
+  const { asked, completed } = await persisted({ store: { upload: () => Promise.resolve("taken") } });
+  expect(asked("record_image")).toHaveLength(2);
+  expect(completed[0]?.["p_failures"]).toEqual({ failures: [] });
+});
+
+test.each<[string, boolean, Doubles]>([
+  ["an output that is gone", true, { fetch: servingAt({ [first.url]: () => new Response(null, { status: 404 }), [second.url]: () => new Response(jpeg) }) }],
+  ["an output that is no picture", true, { fetch: servingAt({ [first.url]: () => new Response("<html>"), [second.url]: () => new Response(jpeg) }) }],
+  ["an output whose host has a fault", false, { fetch: servingAt({ [first.url]: () => new Response(null, { status: 500 }), [second.url]: () => new Response(jpeg) }) }],
+  ["a network that fails", false, { fetch: servingAt({ [first.url]: () => { throw new TypeError(); }, [second.url]: () => new Response(jpeg) }) }],
+  ["a bucket that does not answer", false, { store: { upload: (_, path) => path === first.path ? Promise.reject(new Error("down")) : Promise.resolve("stored") } }],
+  ["a record that is refused", false, { kernel: { record_image: ({ p_image }) => ({ recorded: (p_image as { index: number }).index !== 0 }) } }],
+  ["a record that fails", false, { kernel: { record_image: ({ p_image }) => { if ((p_image as { index: number }).index === 0) throw new Error("down"); return { recorded: true }; } } }],
+])("%s is a failure (permanent: %s) of its own picture alone", async (_, permanent, doubles) => {
+  const { completed } = await persisted(doubles);
+  expect(completed).toHaveLength(1);
+  expect(completed[0]?.["p_failures"]).toEqual({ failures: [{ index: 0, permanent }] });
+});
+
+test("an output on the provider's own origin enjoys no exception", async () => {
+  const { completed, upload } = await persisted({
+    kernel: { claim_persists: () => ({ claims: [persistOf({ images: [{ ...first, url: "http://api.wavespeed.ai/0" }] })] }) },
+  });
+  expect(upload).not.toHaveBeenCalled();
+  expect(completed[0]?.["p_failures"]).toEqual({ failures: [{ index: 0, permanent: true }] });
+});
+
+test("an output on a stand-in's origin is stored, over plain http too", async () => {
+  const url = "http://127.0.0.1:4100/outputs/0.png";
+  const { completed } = await persisted({
+    config: { wavespeedBaseUrl: "http://127.0.0.1:4100/" },
+    fetch: servingAt({ [url]: () => new Response(png) }),
+    kernel: { claim_persists: () => ({ claims: [persistOf({ images: [{ ...first, url }] })] }) },
+  });
+  expect(completed[0]?.["p_failures"]).toEqual({ failures: [] });
+});
+
+test("a lease that leaves no time to record stops the fetch", async () => {
+  let aborted: boolean | undefined;
+  await persisted({
+    kernel: { claim_persists: () => ({ claims: [persistOf({ leaseSeconds: 10, images: [first] })] }) },
+    fetch: async (_, init) => {
+      await vi.waitFor(() => expect(init?.signal?.aborted).toBe(true));
+      aborted = init?.signal?.aborted;
+      throw new DOMException("aborted", "AbortError");
+    },
+  });
+  expect(aborted).toBe(true);
+});
+
+test("one job is claimed at a time, so that no lease runs while another job is stored", async () => {
+  const { backend, asked } = fakeBackend();
+  expect(await persistDue(backend)).toBe(0);
+  expect(asked("claim_persists")).toMatchObject([{ p_limit: 1, p_attempt_id: null }]);
+});
+
+test("nothing is fetched or completed when another worker has the lease", async () => {
+  const { calls } = await persisted({ kernel: { claim_persists: () => ({ claims: [] }) } });
+  expect(calls.map(({ name }) => name)).toEqual(["claim_persists"]);
+});

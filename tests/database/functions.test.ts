@@ -1,0 +1,109 @@
+import { expect, test } from "vitest";
+import { openDatabase } from "./database.ts";
+
+const db = await openDatabase();
+const { sql } = db;
+
+const kernel = [
+  "await_accounts",
+  "cancel_generation",
+  "claim_generations",
+  "claim_persists",
+  "claim_polls",
+  "claim_purges",
+  "complete_generation",
+  "grant_credits",
+  "http_work_due",
+  "mark_sending",
+  "note_callback",
+  "record_image",
+  "record_listing",
+  "record_provider_balance",
+  "record_purge",
+  "record_submission",
+  "record_sweep",
+  "settle_generation",
+  "start_generation",
+];
+const app = ["delete_images", "my_account", "queue_position", "set_favorite"];
+
+test("exactly these functions may be called by exactly these roles", async () => {
+  const rows = await sql<{ granted: string }[]>`
+    select n.nspname || '.' || p.proname || ' ' || coalesce(r.rolname, 'public') as granted
+    from pg_proc p join pg_namespace n on n.oid = p.pronamespace,
+      aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a left join pg_roles r on r.oid = a.grantee
+    where n.nspname in ('public', 'genflow') and a.grantee <> p.proowner
+      and not exists (select from pg_depend d where d.objid = p.oid and d.deptype = 'e')`;
+  const expected = [
+    ...kernel.map((name) => `public.${name} service_role`),
+    ...app.map((name) => `public.${name} authenticated`),
+  ];
+  expect(rows.map((row) => row.granted).sort()).toEqual(expected.sort());
+});
+
+test("no function is left with the rights that Postgres gives everybody", async () => {
+  const rows = await sql<{ name: string }[]>`
+    select p.oid::regprocedure::text as name from pg_proc p
+    where p.pronamespace in ('public'::regnamespace, 'genflow'::regnamespace) and p.proacl is null`;
+  expect(rows.map((row) => row.name)).toEqual([]);
+});
+
+test("every function is a definer with an empty search_path and an owner without superuser; only the sweep may not be", async () => {
+  const rows = await sql<{ name: string }[]>`
+    select p.oid::regprocedure::text as name from pg_proc p join pg_roles r on r.oid = p.proowner
+    where p.pronamespace in ('public'::regnamespace, 'genflow'::regnamespace)
+      and not (p.prosecdef and p.proconfig = array['search_path=""'] and not r.rolsuper)`;
+  expect(rows.map((row) => row.name)).toEqual(["genflow.sweep()"]);
+});
+
+test("the kernel's functions are plpgsql or sql, volatile, and answer json or nothing", async () => {
+  const rows = await sql<{ name: string; provolatile: string; answer: string }[]>`
+    select proname as name, provolatile, prorettype::regtype::text as answer from pg_proc
+    where pronamespace = 'public'::regnamespace and proname = any (${kernel})`;
+  expect(rows).toHaveLength(kernel.length);
+  for (const row of rows) {
+    expect([row.name, row.provolatile, ["jsonb", "void"].includes(row.answer)]).toEqual([
+      row.name,
+      "v",
+      true,
+    ]);
+  }
+});
+
+test("every table, function and policy of ours has a comment, and every table of public has row level security", async () => {
+  const rows = await sql<{ name: string }[]>`
+    select 'table ' || c.oid::regclass as name from pg_class c
+      where c.relnamespace in ('public'::regnamespace, 'genflow'::regnamespace) and c.relkind = 'r' and obj_description(c.oid, 'pg_class') is null
+    union all
+    select 'function ' || p.oid::regprocedure from pg_proc p
+      where p.pronamespace in ('public'::regnamespace, 'genflow'::regnamespace) and obj_description(p.oid, 'pg_proc') is null
+    union all
+    select 'policy ' || o.polname from pg_policy o join pg_class c on c.oid = o.polrelid
+      where c.relnamespace = 'public'::regnamespace and obj_description(o.oid, 'pg_policy') is null
+    union all
+    select 'no row level security on ' || c.oid::regclass from pg_class c
+      where c.relnamespace = 'public'::regnamespace and c.relkind = 'r' and not c.relrowsecurity`;
+  expect(rows.map((row) => row.name).filter((name) => name !== "table genflow.harness")).toEqual([]);
+});
+
+test("no table of ours has a foreign key to auth.users: deleting a user in the dashboard must work", async () => {
+  expect(
+    await sql`select from pg_constraint where contype = 'f' and confrelid = 'auth.users'::regclass
+    and connamespace in ('public'::regnamespace, 'genflow'::regnamespace)`,
+  ).toHaveLength(0);
+});
+
+test("what the app calls refuses a call without a user", async () => {
+  for (
+    const call of [
+      "my_account()",
+      "delete_images(array[gen_random_uuid()])",
+      "set_favorite(gen_random_uuid(), true)",
+    ]
+  ) {
+    await expect(
+      db.asRole("authenticated", { role: "authenticated" }, (as) => as.unsafe(`select public.${call}`)),
+    )
+      .rejects.toMatchObject({ code: "PT401", hint: "unauthorized" });
+  }
+});
