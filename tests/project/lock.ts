@@ -16,7 +16,9 @@ type Lock = z.infer<typeof Lock>;
 export const lockFile = join(resolve(import.meta.dirname, "../.."), "package-lock.json");
 
 export function readLock(): Lock {
-  return Lock.parse(JSON.parse(readFileSync(lockFile, "utf8")));
+  const lock: Lock = JSON.parse(readFileSync(lockFile, "utf8"));
+  Lock.parse(lock);
+  return lock; // and not what was parsed, which has its keys in another order
 }
 
 export interface Missing {
