@@ -4,7 +4,7 @@ import { defineConfig } from "vitest/config";
 
 const seconds = 1000;
 
-function room(name: string, more: { globalSetup?: string; testTimeout?: number } = {}) {
+function room(name: string, more: { globalSetup?: string; testTimeout?: number; include?: string[] } = {}) {
   return {
     test: {
       name,
@@ -25,6 +25,11 @@ export default defineConfig({
       room("backend"),
       room("local", { testTimeout: 60 * seconds }),
       room("database", { globalSetup: "tests/database/global-setup.ts" }),
+      // The oldest Postgres that is supported: whole lives of jobs, and the sweep.
+      room("database-15", {
+        globalSetup: "tests/database/global-setup.ts",
+        include: ["tests/database/{storing,sweep}.test.ts"],
+      }),
       room("flow", { globalSetup: "tests/flow/global-setup.ts", testTimeout: 60 * seconds }),
     ],
   },

@@ -27,7 +27,8 @@ const privateName = /(^|\.)(localhost|local|internal|intranet|lan|home|corp)$/i;
 
 export function isAllowedOutput(url: URL, trustedOrigin: string | null): boolean {
   if (url.username !== "" || url.password !== "") return false;
-  if (trustedOrigin !== null && url.origin === trustedOrigin) return true;
+  // Not by `origin`, which a blob: address shares with its maker.
+  if (trustedOrigin !== null && url.href.startsWith(`${trustedOrigin}/`)) return true;
   if (url.protocol !== "https:" || (url.port !== "" && url.port !== "443")) return false;
   // A URL's host is normalised, so every spelling of an IPv4 address has become four numbers by now.
   const isLiteral = url.hostname.startsWith("[") || /^[0-9.]+$/.test(url.hostname);

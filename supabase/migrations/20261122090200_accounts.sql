@@ -67,6 +67,7 @@ create policy "owners read their ledger" on public.credit_entries
 comment on policy "owners read their ledger" on public.credit_entries is 'Nobody writes the ledger through the API.';
 
 revoke all on table public.credit_entries from public, anon, authenticated, service_role;
+revoke all on sequence public.credit_entries_id_seq from public, anon, authenticated, service_role;
 grant select on table public.credit_entries to authenticated, service_role;
 revoke all on table genflow.accounts, genflow.priority_classes from public, anon, authenticated, service_role;
 

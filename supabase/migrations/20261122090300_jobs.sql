@@ -151,6 +151,7 @@ comment on policy "owners read their jobs' events" on public.generation_events i
 
 revoke all on table public.generation_jobs, public.generation_prompts, public.generation_images, public.generation_events
   from public, anon, authenticated, service_role;
+revoke all on sequence public.generation_events_id_seq from public, anon, authenticated, service_role;
 grant select on table public.generation_jobs, public.generation_prompts, public.generation_images, public.generation_events
   to authenticated, service_role;
 

@@ -10,7 +10,7 @@ as $$
       'model', m.provider, 'prompt', p.prompt, 'aspectRatio', j.aspect_ratio, 'numImages', j.num_images,
       'seed', coalesce(j.seed, a.seed), 'inputPaths', j.input_paths,
       'submitDeadlineSeconds', (select submit_deadline_seconds from genflow.settings where singleton))
-    order by a.claimed_at, a.id), '[]')
+    order by j.ready_order, j.id), '[]')
   from genflow.attempts a
     join public.generation_jobs j on j.id = a.job_id
     join public.generation_models m on m.id = j.model_id

@@ -37,7 +37,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   await chmod(dataDirectory, 0o711); // as root, Postgres runs under another account, which passes through
   const cluster = await startCluster({
     dataDirectory,
-    major: process.env["GENFLOW_POSTGRES_MAJOR"] === "15" ? 15 : 17,
+    major: project.name === "database-15" || process.env["GENFLOW_POSTGRES_MAJOR"] === "15" ? 15 : 17,
   });
   const directory = process.env["GENFLOW_MIGRATIONS"] ??
     join(import.meta.dirname, "../../supabase/migrations");

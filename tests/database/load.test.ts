@@ -10,7 +10,7 @@ const { sql } = db;
 const scenario = createScenario(db);
 
 const connections = 16;
-const loadMs = 5_000;
+const loadMs = 4_000;
 
 interface Known {
   users: string[];

@@ -105,7 +105,7 @@ test("after a random walk of jobs the balance is the sum of the entries and each
   const userId = await db.addUser();
   await grant(userId, 200, "walk");
   const jobs: string[] = [];
-  for (let step = 0; step < 40; step++) {
+  for (let step = 0; step < 25; step++) {
     const outputs = 1 + Math.floor(random() * 4);
     const started = await kernel.start(startArguments(userId, { numImages: outputs }));
     if (!started.ok) throw new Error(started.error.code);

@@ -1,6 +1,7 @@
 // The steps of a job's life, so that a test can begin in the middle of one.
 
 import { randomUUID } from "node:crypto";
+import type { JSONValue } from "postgres";
 import { expect } from "vitest";
 import type { Claim, Kernel, Persist, SubmissionOutcome } from "../../shared/backend/kernel.ts";
 import type { Row, TestDatabase } from "./database.ts";
@@ -62,6 +63,15 @@ export function createScenario(database: TestDatabase) {
       const answer = await kernel.start(startArguments(userId, more));
       if (!answer.ok) throw new Error(`refused: ${answer.error.code}`);
       return answer.job.id;
+    },
+    /** Queued jobs of each of these users, made in one transaction. */
+    async fill(userIds: string[], jobsEach: number): Promise<void> {
+      const { requestHash, request } = startArguments("");
+      await sql`
+        select public.start_generation(user_id, gen_random_uuid(), ${requestHash}, ${
+        sql.json(request as JSONValue)
+      }, 'trace')
+        from unnest(${userIds}::uuid[]) user_id, generate_series(1, ${jobsEach})`;
     },
     async claim(limit = 10): Promise<Claim[]> {
       return (await kernel.claimGenerations(randomUUID(), limit)).claims;

@@ -154,7 +154,7 @@ test("a job ready to go has an exact position; one that waits for its user's slo
 test("behind more than a hundred ready jobs the position is 100 and not exact", async () => {
   await db.settings({ sign_up_grant_credits: 200 });
   const userId = await db.addUser();
-  for (let count = 0; count < 101; count++) await scenario.start(userId);
+  await scenario.fill([userId], 101);
   const answer = await kernel.start(startArguments(userId));
   expect(answer).toMatchObject({ ok: true, queue: { position: 100, exact: false } });
 });

@@ -95,7 +95,7 @@ test.each([
 test("what is due is counted to a hundred a kind", async () => {
   await db.settings({ sign_up_grant_credits: 200 });
   const userId = await db.addUser();
-  for (let count = 0; count < 103; count++) await scenario.start(userId);
+  await scenario.fill([userId], 103);
   expect((await kernel.workDue())["ready"]).toBe(100);
 });
 

@@ -133,7 +133,7 @@ test("a raised cap makes waiting jobs ready at the next sweep", async () => {
 test("promotion reaches every one of 250 users in one sweep, whose cursor then begins anew", async () => {
   await db.settings({ user_running_cap: 0, sign_up_grant_credits: 1 });
   const users = await Promise.all(Array.from({ length: 250 }, () => db.addUser()));
-  await Promise.all(users.map((userId) => scenario.start(userId)));
+  await scenario.fill(users, 1);
   await db.settings({ user_running_cap: 1 });
   await db.sweep();
   expect(await sql`select from public.generation_jobs where ready_at is not null`).toHaveLength(250);
@@ -143,7 +143,7 @@ test("promotion reaches every one of 250 users in one sweep, whose cursor then b
 test("every one of 120 expired jobs ends in one sweep", async () => {
   await db.settings({ user_running_cap: 0, sign_up_grant_credits: 1000 });
   const userId = await db.addUser();
-  for (let count = 0; count < 120; count++) await scenario.start(userId);
+  await scenario.fill([userId], 120);
   await db.advance(86_401);
   await db.sweep();
   expect(await sql`select from public.generation_jobs where status = 'failed'`).toHaveLength(120);
@@ -204,7 +204,7 @@ test("each sweep is written down with what it moved, and history past its days i
 test("a sweep stops after its seconds and leaves the rest to the next", async () => {
   await db.settings({ user_running_cap: 0, sign_up_grant_credits: 1000, sweep_seconds: 1 });
   const userId = await db.addUser();
-  for (let count = 0; count < 150; count++) await scenario.start(userId);
+  await scenario.fill([userId], 150);
   await db.advance(86_401);
   // Time flies: each reading of the clock is half a second later.
   await sql.unsafe(`create sequence genflow.flying; grant usage on sequence genflow.flying to postgres;

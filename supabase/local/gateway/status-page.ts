@@ -57,7 +57,8 @@ export function statusPage(status: Status): string {
 <table>${table.join("")}</table>
 <h2>Try</h2>
 <pre>npm run generate -- "a lighthouse in a storm"</pre>
-<pre>curl ${text(url)}/rest/v1/generation_models?select=id,label -H "apikey: ${
+<pre>curl ${text(url)}/rest/v1/generation_models?select=id,label \\
+  -H "apikey: ${
     text(status.publishableKey)
   }"</pre>
 <p>The secret key stands only in the terminal that ran <code>npm start</code>. Machine-readable:
