@@ -18,6 +18,8 @@ function room(name: string, more: { globalSetup?: string; testTimeout?: number; 
 
 export default defineConfig({
   test: {
+    // Most tests wait for another process, so two at a time fit two cores.
+    maxWorkers: 2,
     projects: [
       room("project"),
       room("contract"),

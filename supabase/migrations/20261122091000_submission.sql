@@ -106,6 +106,8 @@ begin
       perform 1 from public.generation_jobs
         where id = v_candidate.id and status = 'queued' and ready_at is not null for no key update skip locked;
       continue when not found;
+      -- An earlier attempt was reopened by a late task id: what it brings is awaited first.
+      continue when exists (select 1 from genflow.attempts where job_id = v_candidate.id and closed_at is null);
       if genflow.occupied_slots(v_candidate.user_id) >= genflow.running_cap(v_candidate.user_id) then
         update public.generation_jobs set ready_at = null where id = v_candidate.id;
         continue;
@@ -176,6 +178,7 @@ declare
   v_now timestamptz := genflow.clock();
   v_attempt genflow.attempts;
   v_job public.generation_jobs;
+  v_unsent uuid;
 begin
   select * into v_attempt from genflow.attempts where id = p_attempt_id;
   if p_task_id is null then
@@ -190,7 +193,15 @@ begin
       next_poll_at = genflow.first_poll_at(model_id, v_now)
     where id = p_attempt_id;
   select * into v_job from public.generation_jobs where id = v_attempt.job_id;
-  if v_job.status = 'queued' or (v_job.status in ('submitting', 'unknown') and v_job.attempt_id = p_attempt_id) then
+  if v_job.status = 'submitting' and v_job.attempt_id <> p_attempt_id then
+    -- The attempt that followed this one is not sent any more, if it has not been yet.
+    select id into v_unsent from genflow.attempts where id = v_job.attempt_id and sent_at is null;
+    if found then
+      perform genflow.close_attempt(v_unsent, 'never_sent');
+    end if;
+  end if;
+  if v_job.status = 'queued' or v_unsent is not null
+    or (v_job.status in ('submitting', 'unknown') and v_job.attempt_id = p_attempt_id) then
     update public.generation_jobs
       set status = 'processing', processing_at = v_now, ready_at = null, not_before = null, attempt_id = p_attempt_id
       where id = v_job.id;

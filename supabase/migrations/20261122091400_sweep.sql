@@ -105,7 +105,8 @@ begin
   for v_attempt in select * from genflow.attempts where job_id = p_job_id and closed_at is null loop
     if v_attempt.sent_at is null then
       continue when v_attempt.lease_expires_at > v_now;
-      perform genflow.close_attempt(v_attempt.id, 'never_sent');
+      -- Not only the attempt: its lease may have run out after the step for leases, with the job still waiting for it.
+      perform genflow.apply_failure(v_attempt.id, 'never_sent', 'interrupted');
     else
       continue when v_attempt.sent_at + make_interval(secs => case when v_attempt.task_id is null
         then v_settings.attempt_max_age_without_task_seconds else v_settings.attempt_max_age_with_task_seconds end) > v_now;

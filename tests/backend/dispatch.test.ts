@@ -70,7 +70,10 @@ test("a submit that fails is told only after the others of its round have ended"
   const late = new Promise<void>((resolve) => answerLate = resolve);
   const { backend, asked } = fakeBackend({
     kernel: {
-      claim_generations: () => ({ claims: [claimOf(), claimOf({ attemptId: otherAttemptId })], skippedUserIds: [] }),
+      claim_generations: () => ({
+        claims: [claimOf(), claimOf({ attemptId: otherAttemptId })],
+        skippedUserIds: [],
+      }),
       mark_sending: (args) => {
         if (args["p_attempt_id"] === attemptId) throw new Error("the database is gone");
         return { go: true, leaseSeconds: 60 };
@@ -92,5 +95,8 @@ test("a submit that fails is told only after the others of its round have ended"
   expect(ended).not.toHaveBeenCalled();
   answerLate?.();
   await told;
-  expect(asked("record_submission")).toMatchObject([{ p_attempt_id: otherAttemptId, p_outcome: { kind: "accepted" } }]);
+  expect(asked("record_submission")).toMatchObject([{
+    p_attempt_id: otherAttemptId,
+    p_outcome: { kind: "accepted" },
+  }]);
 });

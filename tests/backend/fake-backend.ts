@@ -1,7 +1,13 @@
 // The backend's ports, doubled: a kernel that records what it is asked, a provider and a store that answer what the
 // test says, and a clock that only moves when told. Nothing here waits.
 
-import { createKernel, createLog, type Backend, type BackendConfig, type Store } from "../../shared/backend/mod.ts";
+import {
+  type Backend,
+  type BackendConfig,
+  createKernel,
+  createLog,
+  type Store,
+} from "../../shared/backend/mod.ts";
 import type { Wavespeed } from "../../shared/wavespeed/mod.ts";
 
 export type Arguments = Record<string, unknown>;

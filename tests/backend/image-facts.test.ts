@@ -26,7 +26,10 @@ test("bytes are read where they lie, also in the middle of a larger buffer", () 
   }
 });
 
-test.each([[1, size], [3, size], [5, { width: 4, height: 6 }], [6, { width: 4, height: 6 }], [8, { width: 4, height: 6 }]])(
+test.each([[1, size], [3, size], [5, { width: 4, height: 6 }], [6, { width: 4, height: 6 }], [8, {
+  width: 4,
+  height: 6,
+}]])(
   "a JPEG of orientation %i has the size that is shown",
   async (orientation, shown) => {
     expect(readImage(await pictures.turnedJpeg(orientation))).toMatchObject(shown);
@@ -34,7 +37,9 @@ test.each([[1, size], [3, size], [5, { width: 4, height: 6 }], [6, { width: 4, h
 );
 
 test("no beginning of a picture passes for the whole", () => {
-  for (const bytes of [png, jpeg, pictures.progressiveJpeg, webp, pictures.losslessWebp, pictures.extendedWebp]) {
+  for (
+    const bytes of [png, jpeg, pictures.progressiveJpeg, webp, pictures.losslessWebp, pictures.extendedWebp]
+  ) {
     for (let length = 0; length < bytes.byteLength; length++) {
       expect(readImage(bytes.subarray(0, length)), `${length} of ${bytes.byteLength} bytes`).toBeNull();
     }
@@ -48,9 +53,15 @@ test("a JPEG may be padded with zeros after its end mark", () => {
 test.each([
   ["nothing", new Uint8Array()],
   ["a page", new TextEncoder().encode("<!doctype html><title>Not found</title>")],
-  ["a vector graphic", new TextEncoder().encode('<svg width="6" height="4" xmlns="http://www.w3.org/2000/svg"/>')],
+  [
+    "a vector graphic",
+    new TextEncoder().encode('<svg width="6" height="4" xmlns="http://www.w3.org/2000/svg"/>'),
+  ],
   ["a GIF", pictures.gif],
-  ["a RIFF that is no WebP", new Uint8Array([...webp.subarray(0, 8), ...new TextEncoder().encode("WAVE"), ...webp.subarray(12)])],
+  [
+    "a RIFF that is no WebP",
+    new Uint8Array([...webp.subarray(0, 8), ...new TextEncoder().encode("WAVE"), ...webp.subarray(12)]),
+  ],
   ["a graphic behind WebP's first words", riff('WEBP<svg width="6" height="4">')],
   ["a PNG without a header", new Uint8Array([...png.subarray(0, 8), ...png.subarray(-12)])],
   ["a JPEG without a frame", new Uint8Array([0xff, 0xd8, 0xff, 0xe0, 0, 2, 0xff, 0xd9])],
@@ -69,7 +80,9 @@ test("a picture that claims a side of nothing, or more than an integer column ta
 test("a JPEG's frame header is found behind profiles of many segments", () => {
   const segment = [0xff, 0xe2, 0xff, 0xff, ...new Array<number>(0xffff - 2).fill(1)];
   const profile = Array.from({ length: 20 }, () => segment).flat();
-  expect(readImage(new Uint8Array([...jpeg.subarray(0, 2), ...profile, ...jpeg.subarray(2)]))).toMatchObject(size);
+  expect(readImage(new Uint8Array([...jpeg.subarray(0, 2), ...profile, ...jpeg.subarray(2)]))).toMatchObject(
+    size,
+  );
 });
 
 // Cause: image-size copies the rest of the file at each byte that is no segment; a second of CPU kills an isolate.

@@ -21,7 +21,11 @@ test("an answer that was lost on the way is asked for once more, with the same a
   expect(await kernel.settle("task-1", attemptId, settled)).toEqual({ next: "none" });
   expect(rpc.mock.calls).toHaveLength(2);
   expect(rpc.mock.calls[1]).toEqual(rpc.mock.calls[0]);
-  expect(rpc.mock.calls[0]).toEqual(["settle_generation", { p_task_id: "task-1", p_attempt_id: attemptId, p_result: settled }]);
+  expect(rpc.mock.calls[0]).toEqual(["settle_generation", {
+    p_task_id: "task-1",
+    p_attempt_id: attemptId,
+    p_result: settled,
+  }]);
 });
 
 test("an answer that is lost twice is given up", async () => {
@@ -43,15 +47,25 @@ test("an answer of another shape is an error that names the call and quotes noth
   const { rpc, kernel } = asking({ next: "a prompt that must not be told" });
   const refused = await kernel.settle("task-1", null, settled).catch((error: unknown) => error);
   expect(refused).toBeInstanceOf(KernelError);
-  expect(refused).toMatchObject({ message: "settle_generation failed with unexpected_answer", code: "unexpected_answer", isTransport: false });
+  expect(refused).toMatchObject({
+    message: "settle_generation failed with unexpected_answer",
+    code: "unexpected_answer",
+    isTransport: false,
+  });
   expect(rpc).toHaveBeenCalledTimes(1);
 });
 
 test.each<[string, (kernel: ReturnType<typeof createKernel>) => Promise<unknown>]>([
   ["claim_generations", (kernel) => kernel.claimGenerations("c", 1)],
   ["mark_sending", (kernel) => kernel.markSending(attemptId, leaseToken, "s", "h")],
-  ["record_submission", (kernel) => kernel.recordSubmission(attemptId, "s", { kind: "unknown", cause: "timeout" })],
-  ["record_listing", (kernel) => kernel.recordListing(attemptId, { claimId: "c", predictions: [], complete: true })],
+  [
+    "record_submission",
+    (kernel) => kernel.recordSubmission(attemptId, "s", { kind: "unknown", cause: "timeout" }),
+  ],
+  [
+    "record_listing",
+    (kernel) => kernel.recordListing(attemptId, { claimId: "c", predictions: [], complete: true }),
+  ],
   ["note_callback", (kernel) => kernel.noteCallback(attemptId, "h")],
   ["claim_persists", (kernel) => kernel.claimPersists("c", 1)],
   ["complete_generation", (kernel) => kernel.complete(attemptId, leaseToken, [])],
@@ -62,7 +76,10 @@ test.each<[string, (kernel: ReturnType<typeof createKernel>) => Promise<unknown>
 ])("%s must answer in its shape", async (name, ask) => {
   for (const answer of [null, undefined, "text", [], { something: { else: true } }]) {
     const { kernel } = asking(answer);
-    await expect(ask(kernel), `${JSON.stringify(answer)}`).rejects.toMatchObject({ code: "unexpected_answer", message: `${name} failed with unexpected_answer` });
+    await expect(ask(kernel), `${JSON.stringify(answer)}`).rejects.toMatchObject({
+      code: "unexpected_answer",
+      message: `${name} failed with unexpected_answer`,
+    });
   }
 });
 
@@ -75,7 +92,13 @@ test("a claim is read with whatever else SQL says of it", async () => {
 
 // Cause: jsonb_agg over no row is null, and with every model disabled a start was answered with an internal error.
 test("a refusal that allows nothing is a refusal", async () => {
-  const { kernel } = asking({ ok: false, error: { code: "unknown_model", fields: ["modelId"], allowed: null } });
+  const { kernel } = asking({
+    ok: false,
+    error: { code: "unknown_model", fields: ["modelId"], allowed: null },
+  });
   const request = { userId, idempotencyKey: "k", requestHash: "h", request: {}, traceId: "t" };
-  expect(await kernel.start(request)).toEqual({ ok: false, error: { code: "unknown_model", fields: ["modelId"], allowed: [] } });
+  expect(await kernel.start(request)).toEqual({
+    ok: false,
+    error: { code: "unknown_model", fields: ["modelId"], allowed: [] },
+  });
 });

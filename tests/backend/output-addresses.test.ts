@@ -3,7 +3,8 @@
 import { expect, test } from "vitest";
 import { isAllowedOutput } from "../../shared/backend/output.ts";
 
-const allowed = (url: string, trustedOrigin: string | null = null) => isAllowedOutput(new URL(url), trustedOrigin);
+const allowed = (url: string, trustedOrigin: string | null = null) =>
+  isAllowedOutput(new URL(url), trustedOrigin);
 
 test.each([
   "https://cdn.example.com/picture.png",

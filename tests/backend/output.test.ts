@@ -14,14 +14,25 @@ function fetched(answers: Record<string, () => Response>, trustedOrigin: string 
 const answeredWith = (response: () => Response) => fetched({ [url]: response }).output;
 
 test("a whole picture arrives as its bytes and its facts", async () => {
-  const output = await answeredWith(() => streamed([png.slice(0, 5), png.slice(5)], { "content-length": String(png.length) }));
-  expect(output).toEqual({ kind: "image", bytes: png, facts: { contentType: "image/png", width: 6, height: 4 } });
+  const output = await answeredWith(() =>
+    streamed([png.slice(0, 5), png.slice(5)], { "content-length": String(png.length) })
+  );
+  expect(output).toEqual({
+    kind: "image",
+    bytes: png,
+    facts: { contentType: "image/png", width: 6, height: 4 },
+  });
 });
 
 test("an address that is not allowed is never fetched", async () => {
   const fetch = vi.fn<typeof globalThis.fetch>();
   for (const address of ["http://cdn.example.com/1.png", "https://127.1/1.png", "no url"]) {
-    const output = await fetchOutput({ url: address, fetch, trustedOrigin: null, signal: new AbortController().signal });
+    const output = await fetchOutput({
+      url: address,
+      fetch,
+      trustedOrigin: null,
+      signal: new AbortController().signal,
+    });
     expect(output).toEqual({ kind: "unusable", reason: "address_refused" });
   }
   expect(fetch).not.toHaveBeenCalled();
@@ -34,15 +45,18 @@ test("a fetch follows no redirect by itself, carries no credentials and listens 
   expect(fetch.mock.calls).toEqual([[url, { redirect: "manual", signal }]]);
 });
 
-test.each([301, 302, 303, 307, 308])("a redirect with status %i is followed to an allowed address", async (status) => {
-  const { fetch, output } = fetched({
-    [url]: () => redirectTo("https://other.example.com/2.png", status),
-    "https://other.example.com/2.png": () => redirectTo("/3.png", status),
-    "https://other.example.com/3.png": () => new Response(jpeg),
-  });
-  expect(await output).toMatchObject({ kind: "image", facts: { contentType: "image/jpeg" } });
-  expect(fetch.addresses).toHaveLength(3);
-});
+test.each([301, 302, 303, 307, 308])(
+  "a redirect with status %i is followed to an allowed address",
+  async (status) => {
+    const { fetch, output } = fetched({
+      [url]: () => redirectTo("https://other.example.com/2.png", status),
+      "https://other.example.com/2.png": () => redirectTo("/3.png", status),
+      "https://other.example.com/3.png": () => new Response(jpeg),
+    });
+    expect(await output).toMatchObject({ kind: "image", facts: { contentType: "image/jpeg" } });
+    expect(fetch.addresses).toHaveLength(3);
+  },
+);
 
 test.each([
   "http://cdn.example.com/1.png",
@@ -83,22 +97,35 @@ test("three redirects are followed and no fourth", async () => {
 test("a redirect may lead to the stand-in's origin, and to no other one like it", async () => {
   const trusted = "http://127.0.0.1:4100";
   const picture = `${trusted}/1.png`;
-  const { output } = fetched({ [url]: () => redirectTo(picture), [picture]: () => new Response(png) }, trusted);
+  const { output } = fetched(
+    { [url]: () => redirectTo(picture), [picture]: () => new Response(png) },
+    trusted,
+  );
   expect(await output).toMatchObject({ kind: "image" });
   expect(await fetched({ [url]: () => redirectTo("http://127.0.0.1:4101/1.png") }, trusted).output)
     .toEqual({ kind: "unusable", reason: "address_refused" });
 });
 
 test.each([401, 403, 404, 410])("HTTP %i means that it will not be there later either", async (status) => {
-  expect(await answeredWith(() => new Response("gone", { status }))).toEqual({ kind: "unusable", reason: `http_${status}` });
+  expect(await answeredWith(() => new Response("gone", { status }))).toEqual({
+    kind: "unusable",
+    reason: `http_${status}`,
+  });
 });
 
-test.each([302, 304, 400, 408, 429, 500, 503])("HTTP %i without a place to go may be better later", async (status) => {
-  expect(await answeredWith(() => new Response(null, { status }))).toEqual({ kind: "unavailable", reason: `http_${status}` });
-});
+test.each([302, 304, 400, 408, 429, 500, 503])(
+  "HTTP %i without a place to go may be better later",
+  async (status) => {
+    expect(await answeredWith(() => new Response(null, { status }))).toEqual({
+      kind: "unavailable",
+      reason: `http_${status}`,
+    });
+  },
+);
 
 test("a network that fails may be better later, and nothing of its words is told", async () => {
-  const fetch: typeof globalThis.fetch = () => Promise.reject(new TypeError(`could not reach ${url}?token=secret`));
+  const fetch: typeof globalThis.fetch = () =>
+    Promise.reject(new TypeError(`could not reach ${url}?token=secret`));
   expect(await fetchOutput({ url, fetch, trustedOrigin: null, signal: new AbortController().signal }))
     .toEqual({ kind: "unavailable", reason: "network" });
 });
@@ -109,7 +136,10 @@ test("a body declared as too large is not read", async () => {
     yield sent();
   };
   const headers = { "content-length": String(maxOutputBytes + 1) };
-  expect(await answeredWith(() => streamed(body(), headers))).toEqual({ kind: "unusable", reason: "too_large" });
+  expect(await answeredWith(() => streamed(body(), headers))).toEqual({
+    kind: "unusable",
+    reason: "too_large",
+  });
   expect(sent).not.toHaveBeenCalled();
 });
 
@@ -122,7 +152,10 @@ test("a body that grows too large is left at the limit, however it declared itse
       yield chunk;
     }
   };
-  expect(await answeredWith(() => streamed(endless(), { "content-length": "10" }))).toEqual({ kind: "unusable", reason: "too_large" });
+  expect(await answeredWith(() => streamed(endless(), { "content-length": "10" }))).toEqual({
+    kind: "unusable",
+    reason: "too_large",
+  });
   expect(sent).toBeLessThanOrEqual(maxOutputBytes + 3 * chunk.length);
 });
 
@@ -143,11 +176,19 @@ test("a connection that breaks half-way may hold another time", async () => {
     yield png.slice(0, 9);
     throw new Error("reset");
   };
-  expect(await answeredWith(() => streamed(breaking()))).toEqual({ kind: "unavailable", reason: "truncated" });
+  expect(await answeredWith(() => streamed(breaking()))).toEqual({
+    kind: "unavailable",
+    reason: "truncated",
+  });
 });
 
 test("what is no whole picture is of no use, whatever its type was declared as", async () => {
   const headers = { "content-type": "image/png" };
-  expect(await answeredWith(() => new Response("<html></html>", { headers }))).toMatchObject({ reason: "not_a_whole_image" });
-  expect(await answeredWith(() => new Response(png.slice(0, -1), { headers }))).toEqual({ kind: "unusable", reason: "not_a_whole_image" });
+  expect(await answeredWith(() => new Response("<html></html>", { headers }))).toMatchObject({
+    reason: "not_a_whole_image",
+  });
+  expect(await answeredWith(() => new Response(png.slice(0, -1), { headers }))).toEqual({
+    kind: "unusable",
+    reason: "not_a_whole_image",
+  });
 });

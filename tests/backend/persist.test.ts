@@ -13,7 +13,9 @@ const both = { claims: [persistOf({ images: [first, second] })] };
 
 /** Stores two pictures: a PNG and a JPEG, unless the doubles say otherwise. */
 async function persisted(doubles: Doubles = {}) {
-  const upload = vi.fn((_bucket: string, _path: string, _bytes: Uint8Array, _type: string) => Promise.resolve<"stored" | "taken">("stored"));
+  const upload = vi.fn((_bucket: string, _path: string, _bytes: Uint8Array, _type: string) =>
+    Promise.resolve<"stored" | "taken">("stored")
+  );
   const fake = fakeBackend({
     fetch: servingAt({ [first.url]: () => new Response(png), [second.url]: () => new Response(jpeg) }),
     ...doubles,
@@ -38,12 +40,28 @@ test("each stored picture is recorded under the lease with its index, size, dige
     {
       p_attempt_id: attemptId,
       p_lease_token: leaseToken,
-      p_image: { index: 0, width: 6, height: 4, bytes: png.length, sha256: await sha256Hex(png), contentType: "image/png", flagged: false },
+      p_image: {
+        index: 0,
+        width: 6,
+        height: 4,
+        bytes: png.length,
+        sha256: await sha256Hex(png),
+        contentType: "image/png",
+        flagged: false,
+      },
     },
     {
       p_attempt_id: attemptId,
       p_lease_token: leaseToken,
-      p_image: { index: 1, width: 6, height: 4, bytes: jpeg.length, sha256: await sha256Hex(jpeg), contentType: "image/jpeg", flagged: true },
+      p_image: {
+        index: 1,
+        width: 6,
+        height: 4,
+        bytes: jpeg.length,
+        sha256: await sha256Hex(jpeg),
+        contentType: "image/jpeg",
+        flagged: true,
+      },
     },
   ]);
 });
@@ -78,13 +96,46 @@ test("a path that is taken already was taken by this lease, so the picture count
 });
 
 test.each<[string, boolean, Doubles]>([
-  ["an output that is gone", true, { fetch: servingAt({ [first.url]: () => new Response(null, { status: 404 }), [second.url]: () => new Response(jpeg) }) }],
-  ["an output that is no picture", true, { fetch: servingAt({ [first.url]: () => new Response("<html>"), [second.url]: () => new Response(jpeg) }) }],
-  ["an output whose host has a fault", false, { fetch: servingAt({ [first.url]: () => new Response(null, { status: 500 }), [second.url]: () => new Response(jpeg) }) }],
-  ["a network that fails", false, { fetch: servingAt({ [first.url]: () => { throw new TypeError(); }, [second.url]: () => new Response(jpeg) }) }],
-  ["a bucket that does not answer", false, { store: { upload: (_, path) => path === first.path ? Promise.reject(new Error("down")) : Promise.resolve("stored") } }],
-  ["a record that is refused", false, { kernel: { record_image: ({ p_image }) => ({ recorded: (p_image as { index: number }).index !== 0 }) } }],
-  ["a record that fails", false, { kernel: { record_image: ({ p_image }) => { if ((p_image as { index: number }).index === 0) throw new Error("down"); return { recorded: true }; } } }],
+  ["an output that is gone", true, {
+    fetch: servingAt({
+      [first.url]: () => new Response(null, { status: 404 }),
+      [second.url]: () => new Response(jpeg),
+    }),
+  }],
+  ["an output that is no picture", true, {
+    fetch: servingAt({ [first.url]: () => new Response("<html>"), [second.url]: () => new Response(jpeg) }),
+  }],
+  ["an output whose host has a fault", false, {
+    fetch: servingAt({
+      [first.url]: () => new Response(null, { status: 500 }),
+      [second.url]: () => new Response(jpeg),
+    }),
+  }],
+  ["a network that fails", false, {
+    fetch: servingAt({
+      [first.url]: () => {
+        throw new TypeError();
+      },
+      [second.url]: () => new Response(jpeg),
+    }),
+  }],
+  ["a bucket that does not answer", false, {
+    store: {
+      upload: (_, path) =>
+        path === first.path ? Promise.reject(new Error("down")) : Promise.resolve("stored"),
+    },
+  }],
+  ["a record that is refused", false, {
+    kernel: { record_image: ({ p_image }) => ({ recorded: (p_image as { index: number }).index !== 0 }) },
+  }],
+  ["a record that fails", false, {
+    kernel: {
+      record_image: ({ p_image }) => {
+        if ((p_image as { index: number }).index === 0) throw new Error("down");
+        return { recorded: true };
+      },
+    },
+  }],
 ])("%s is a failure (permanent: %s) of its own picture alone", async (_, permanent, doubles) => {
   const { completed } = await persisted(doubles);
   expect(completed).toHaveLength(1);
@@ -93,7 +144,11 @@ test.each<[string, boolean, Doubles]>([
 
 test("an output on the provider's own origin enjoys no exception", async () => {
   const { completed, upload } = await persisted({
-    kernel: { claim_persists: () => ({ claims: [persistOf({ images: [{ ...first, url: "http://api.wavespeed.ai/0" }] })] }) },
+    kernel: {
+      claim_persists: () => ({
+        claims: [persistOf({ images: [{ ...first, url: "http://api.wavespeed.ai/0" }] })],
+      }),
+    },
   });
   expect(upload).not.toHaveBeenCalled();
   expect(completed[0]?.["p_failures"]).toEqual({ failures: [{ index: 0, permanent: true }] });

@@ -14,7 +14,9 @@ export const progressiveJpeg = await bytesOf(sharp(blank).jpeg({ progressive: tr
 export const webp = await bytesOf(sharp(blank).webp());
 export const losslessWebp = await bytesOf(sharp(blank).webp({ lossless: true }));
 /** With an alpha channel and EXIF, so that the extended header is written. */
-export const extendedWebp = await bytesOf(sharp(blank).ensureAlpha(0.5).withMetadata({ orientation: 1 }).webp());
+export const extendedWebp = await bytesOf(
+  sharp(blank).ensureAlpha(0.5).withMetadata({ orientation: 1 }).webp(),
+);
 export const gif = await bytesOf(sharp(blank).gif());
 export const turnedJpeg = (orientation: number) => bytesOf(sharp(blank).withMetadata({ orientation }).jpeg());
 
@@ -32,7 +34,10 @@ export function servingAt(answers: Record<string, () => Response>): typeof fetch
 }
 
 /** A body in pieces, each made when it is read; the declared length may be another. */
-export function streamed(chunks: Iterable<Uint8Array<ArrayBuffer>>, headers: Record<string, string> = {}): Response {
+export function streamed(
+  chunks: Iterable<Uint8Array<ArrayBuffer>>,
+  headers: Record<string, string> = {},
+): Response {
   const pieces = chunks[Symbol.iterator]();
   return new Response(
     new ReadableStream<Uint8Array<ArrayBuffer>>({

@@ -7,11 +7,19 @@ import { listingOf, predictionOf } from "./claims.ts";
 import { attemptId, fakeBackend, oneAfterAnother, otherAttemptId, traceId } from "./fake-backend.ts";
 
 const pollOf = (taskId: string) => ({ attemptId, taskId, traceId });
-const claiming = (polls: unknown[], listings: unknown[] = []) => ({ claim_polls: () => ({ polls, listings }) });
-const running = (id: string) => ({ kind: "prediction" as const, prediction: predictionOf({ id, status: "processing", outputs: [] }) });
+const claiming = (polls: unknown[], listings: unknown[] = []) => ({
+  claim_polls: () => ({ polls, listings }),
+});
+const running = (id: string) => ({
+  kind: "prediction" as const,
+  prediction: predictionOf({ id, status: "processing", outputs: [] }),
+});
 const unavailable: NoAnswer = { kind: "unavailable", cause: "timeout", httpStatus: null, detail: "timeout" };
 type ListAnswer = Awaited<ReturnType<Wavespeed["list"]>>;
-const page = (items: Prediction[], unreadable = 0): ListAnswer => ({ kind: "ok", value: { items, unreadable, total: null } });
+const page = (items: Prediction[], unreadable = 0): ListAnswer => ({
+  kind: "ok",
+  value: { items, unreadable, total: null },
+});
 
 test("every polled task is settled with what the provider says of it", async () => {
   const { backend, asked } = fakeBackend({
@@ -19,7 +27,9 @@ test("every polled task is settled with what the provider says of it", async () 
     provider: { result: (taskId) => Promise.resolve(running(taskId)) },
   });
   expect(await pollDue(backend, 10)).toBe(2);
-  expect(asked("settle_generation")).toMatchObject([{ p_task_id: "task-1", p_attempt_id: null }, { p_task_id: "task-2" }]);
+  expect(asked("settle_generation")).toMatchObject([{ p_task_id: "task-1", p_attempt_id: null }, {
+    p_task_id: "task-2",
+  }]);
 });
 
 test("a poll of one attempt claims that one and no listing of others", async () => {
@@ -32,21 +42,24 @@ test("a poll of one attempt claims that one and no listing of others", async () 
   expect(asked("settle_generation")).toHaveLength(1);
 });
 
-test.each<NoAnswer>([{ kind: "not_found" }, unavailable])("%o settles nothing, and the next task is asked for", async (answer) => {
-  const asked: string[] = [];
-  const fake = fakeBackend({
-    kernel: claiming([pollOf("task-1"), pollOf("task-2")]),
-    provider: {
-      result: (taskId) => {
-        asked.push(taskId);
-        return Promise.resolve(answer);
+test.each<NoAnswer>([{ kind: "not_found" }, unavailable])(
+  "%o settles nothing, and the next task is asked for",
+  async (answer) => {
+    const asked: string[] = [];
+    const fake = fakeBackend({
+      kernel: claiming([pollOf("task-1"), pollOf("task-2")]),
+      provider: {
+        result: (taskId) => {
+          asked.push(taskId);
+          return Promise.resolve(answer);
+        },
       },
-    },
-  });
-  await pollDue(fake.backend, 10);
-  expect(asked).toEqual(["task-1", "task-2"]);
-  expect(fake.asked("settle_generation")).toEqual([]);
-});
+    });
+    await pollDue(fake.backend, 10);
+    expect(asked).toEqual(["task-1", "task-2"]);
+    expect(fake.asked("settle_generation")).toEqual([]);
+  },
+);
 
 test("a rate limit ends the round of polls; the listings still have their turn", async () => {
   const asked: string[] = [];
@@ -97,16 +110,34 @@ async function listed(pages: [ListAnswer, ...ListAnswer[]], listing = listingOf(
   expect(await pollDue(backend, 10)).toBe(1);
   const recorded = asked("record_listing");
   expect(recorded).toHaveLength(1);
-  return { queries, attempt: recorded[0]?.["p_attempt_id"], claimId: asked("claim_polls")[0]?.["p_claim_id"], recorded: recorded[0]?.["p_listing"] };
+  return {
+    queries,
+    attempt: recorded[0]?.["p_attempt_id"],
+    claimId: asked("claim_polls")[0]?.["p_claim_id"],
+    recorded: recorded[0]?.["p_listing"],
+  };
 }
 
 test("the list is read page by page until one is empty, and then it is complete", async () => {
   const full = page([predictionOf({ id: "a" }), predictionOf({ id: "b" })]);
-  const { queries, recorded, claimId, attempt } = await listed([full, page([predictionOf({ id: "c" })]), page([])]);
-  const asked = { modelId: "wavespeed-ai/flux-schnell", createdAfter: "2026-11-22T11:00:00+00:00", createdBefore: "2026-11-22T11:03:00+00:00", pageSize: 100 };
+  const { queries, recorded, claimId, attempt } = await listed([
+    full,
+    page([predictionOf({ id: "c" })]),
+    page([]),
+  ]);
+  const asked = {
+    modelId: "wavespeed-ai/flux-schnell",
+    createdAfter: "2026-11-22T11:00:00+00:00",
+    createdBefore: "2026-11-22T11:03:00+00:00",
+    pageSize: 100,
+  };
   expect(queries).toEqual([{ ...asked, page: 1 }, { ...asked, page: 2 }, { ...asked, page: 3 }]);
   expect(attempt).toBe(attemptId);
-  expect(recorded).toMatchObject({ claimId, complete: true, predictions: [{ id: "a" }, { id: "b" }, { id: "c" }] });
+  expect(recorded).toMatchObject({
+    claimId,
+    complete: true,
+    predictions: [{ id: "a" }, { id: "b" }, { id: "c" }],
+  });
 });
 
 test.each<[string, ListAnswer]>([
@@ -137,7 +168,9 @@ test.each<[string, Record<string, unknown> | undefined, Record<string, unknown>,
   ["the seed, where the prompt is erased", { prompt: null, seed: 77 }, { prompt: null }, false],
 ])("a prediction that echoes %s matches: %#", async (_, input, listing, matches) => {
   const { recorded } = await listed([page([predictionOf({ input })]), page([])], listingOf(listing));
-  expect(recorded).toMatchObject({ predictions: [{ id: "task-1", createdAt: "2026-11-22T11:01:00.000Z", matches }] });
+  expect(recorded).toMatchObject({
+    predictions: [{ id: "task-1", createdAt: "2026-11-22T11:01:00.000Z", matches }],
+  });
 });
 
 test("a prediction without a time counts as inside the window", async () => {

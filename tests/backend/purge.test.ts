@@ -41,7 +41,9 @@ test("objects are removed bucket by bucket, and noted only after", async () => {
 test("a bucket that fails is noted as nothing, and holds no other bucket up", async () => {
   const { backend, asked } = fakeBackend({
     kernel: claimed,
-    store: { remove: (bucket) => bucket === "generations" ? Promise.reject(new Error("down")) : Promise.resolve() },
+    store: {
+      remove: (bucket) => bucket === "generations" ? Promise.reject(new Error("down")) : Promise.resolve(),
+    },
   });
   await expect(purgeDue(backend, 100)).rejects.toThrow("down");
   expect(asked("record_purge")).toMatchObject([{ p_removed: { ids: [otherAttemptId] } }]);

@@ -13,7 +13,12 @@ test("a delivered result is settled with its outputs, its flags and no failure c
   expect(asked("settle_generation")).toEqual([{
     p_task_id: "task-1",
     p_attempt_id: attemptId,
-    p_result: { status: "completed", outputs: ["https://cdn.example.com/0.png"], flagged: [true], class: null },
+    p_result: {
+      status: "completed",
+      outputs: ["https://cdn.example.com/0.png"],
+      flagged: [true],
+      class: null,
+    },
   }]);
 });
 
@@ -31,7 +36,11 @@ test.each([
 
 test("an output's address reaches the database as a URL parser writes it", async () => {
   const { backend, asked } = fakeBackend();
-  await settle(backend, predictionOf({ outputs: ["https://cdn.example.com/a\0b", "https://cdn.example.com/\ud800"] }), null);
+  await settle(
+    backend,
+    predictionOf({ outputs: ["https://cdn.example.com/a\0b", "https://cdn.example.com/\ud800"] }),
+    null,
+  );
   const { outputs } = asked("settle_generation")[0]?.["p_result"] as { outputs: string[] };
   expect(outputs).toEqual(["https://cdn.example.com/a%00b", "https://cdn.example.com/%EF%BF%BD"]);
 });
@@ -43,7 +52,10 @@ test.each([
   ["unknown_task", []],
 ])("after %s comes %j", async (word, expected) => {
   const { backend, calls } = fakeBackend({
-    kernel: { settle_generation: next(word), claim_persists: () => ({ claims: [persistOf({ images: [] })] }) },
+    kernel: {
+      settle_generation: next(word),
+      claim_persists: () => ({ claims: [persistOf({ images: [] })] }),
+    },
   });
   const settled = await settle(backend, predictionOf(), null);
   const before = calls.length;

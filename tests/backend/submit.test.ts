@@ -12,7 +12,10 @@ async function submitOne(claim = claimOf(), doubles: Doubles = {}) {
   const fake = fakeBackend({
     ...doubles,
     kernel: {
-      claim_generations: oneAfterAnother({ claims: [claim], skippedUserIds: [] }, { claims: [], skippedUserIds: [] }),
+      claim_generations: oneAfterAnother({ claims: [claim], skippedUserIds: [] }, {
+        claims: [],
+        skippedUserIds: [],
+      }),
       ...doubles.kernel,
     },
     provider: { submit, ...doubles.provider },
@@ -34,10 +37,18 @@ test("the POST carries the model's own input and the callback's address with att
   expect(request).toMatchObject({
     modelId: "wavespeed-ai/flux-schnell",
     deadlineMs: 30_000,
-    input: { prompt: "a lighthouse at dusk", size: "1024*1024", output_format: "jpeg", num_images: 2, seed: 77 },
+    input: {
+      prompt: "a lighthouse at dusk",
+      size: "1024*1024",
+      output_format: "jpeg",
+      num_images: 2,
+      seed: 77,
+    },
   });
   const address = new URL(request?.webhookUrl ?? "");
-  expect(address.origin + address.pathname).toBe("https://project.example.com/functions/v1/wavespeed-webhook");
+  expect(address.origin + address.pathname).toBe(
+    "https://project.example.com/functions/v1/wavespeed-webhook",
+  );
   expect(address.searchParams.get("attempt")).toBe(attemptId);
   expect(address.searchParams.get("token")).toMatch(/^[0-9a-f]{64}$/);
   // The database learns the token's hash alone.
@@ -73,24 +84,30 @@ test.each([
   { leaseSeconds: 29.9, askingMs: 0, posts: 0 },
   { leaseSeconds: 60, askingMs: 30_000, posts: 1 },
   { leaseSeconds: 60, askingMs: 30_001, posts: 0 },
-])("with $leaseSeconds s of lease of which asking took $askingMs ms there are $posts POSTs", async (times) => {
-  const submit = vi.fn(() => Promise.resolve(acceptedAs("task-1")));
-  const fake = fakeBackend({
-    kernel: {
-      claim_generations: oneAfterAnother({ claims: [claimOf()], skippedUserIds: [] }, { claims: [], skippedUserIds: [] }),
-      mark_sending: () => {
-        fake.advance(times.askingMs);
-        return { go: true, leaseSeconds: times.leaseSeconds };
+])(
+  "with $leaseSeconds s of lease of which asking took $askingMs ms there are $posts POSTs",
+  async (times) => {
+    const submit = vi.fn(() => Promise.resolve(acceptedAs("task-1")));
+    const fake = fakeBackend({
+      kernel: {
+        claim_generations: oneAfterAnother({ claims: [claimOf()], skippedUserIds: [] }, {
+          claims: [],
+          skippedUserIds: [],
+        }),
+        mark_sending: () => {
+          fake.advance(times.askingMs);
+          return { go: true, leaseSeconds: times.leaseSeconds };
+        },
       },
-    },
-    provider: { submit },
-  });
-  await dispatch(fake.backend);
-  expect(submit).toHaveBeenCalledTimes(times.posts);
-  expect(fake.asked("record_submission")[0]?.["p_outcome"]).toEqual(
-    times.posts === 1 ? { kind: "accepted", taskId: "task-1" } : { kind: "rejected", class: "interrupted" },
-  );
-});
+      provider: { submit },
+    });
+    await dispatch(fake.backend);
+    expect(submit).toHaveBeenCalledTimes(times.posts);
+    expect(fake.asked("record_submission")[0]?.["p_outcome"]).toEqual(
+      times.posts === 1 ? { kind: "accepted", taskId: "task-1" } : { kind: "rejected", class: "interrupted" },
+    );
+  },
+);
 
 test.each([
   ["a ratio that the row does not translate", claimOf({ aspectRatio: "21:9" })],
@@ -176,12 +193,27 @@ test.each<[string, Doubles]>([
 test.each<[Submission, Record<string, unknown>]>([
   [acceptedAs("task-9"), { kind: "accepted", taskId: "task-9" }],
   [
-    { kind: "rejected", class: "rate_limited", httpStatus: 429, retryAfterSeconds: 12, detail: "", providerMessage: "no" },
+    {
+      kind: "rejected",
+      class: "rate_limited",
+      httpStatus: 429,
+      retryAfterSeconds: 12,
+      detail: "",
+      providerMessage: "no",
+    },
     { kind: "rejected", class: "rate_limited", retryAfterSeconds: 12 },
   ],
-  [{ kind: "rejected", class: "not_sent", httpStatus: null, detail: "" }, { kind: "rejected", class: "not_sent" }],
-  [{ kind: "unknown", cause: "timeout", httpStatus: null, detail: "" }, { kind: "unknown", cause: "timeout" }],
+  [{ kind: "rejected", class: "not_sent", httpStatus: null, detail: "" }, {
+    kind: "rejected",
+    class: "not_sent",
+  }],
+  [{ kind: "unknown", cause: "timeout", httpStatus: null, detail: "" }, {
+    kind: "unknown",
+    cause: "timeout",
+  }],
 ])("what the POST came to is recorded: %o", async (submission, outcome) => {
-  const { outcomes } = await submitOne(claimOf(), { provider: { submit: () => Promise.resolve(submission) } });
+  const { outcomes } = await submitOne(claimOf(), {
+    provider: { submit: () => Promise.resolve(submission) },
+  });
   expect(outcomes).toEqual([outcome]);
 });

@@ -17,7 +17,11 @@ function clientAnswering(answer: () => Response | Promise<Response>) {
     global: {
       fetch: async (input, init) => {
         const request = new Request(input, init);
-        sent.push({ method: request.method, path: new URL(request.url).pathname, body: await request.text() });
+        sent.push({
+          method: request.method,
+          path: new URL(request.url).pathname,
+          body: await request.text(),
+        });
         return await answer();
       },
     },
@@ -37,15 +41,23 @@ test.each([
   [500, { code: "57014", message: "canceling statement" }, "57014", false],
   [503, { code: "PGRST002", message: "no connection" }, "PGRST002", true],
   [504, { code: "PGRST003", message: "no connection" }, "PGRST003", true],
-])("HTTP %i with %o is told by its code alone, lost on the way: %4$s", async (status, body, code, isTransport) => {
-  const { client } = clientAnswering(() => Response.json(body, { status }));
-  const error = await rpcOf(client)("settle_generation", {}).catch((caught: unknown) => caught);
-  expect(error).toBeInstanceOf(KernelError);
-  expect(error).toMatchObject({ code, isTransport, message: `settle_generation failed with ${code}` });
-});
+])(
+  "HTTP %i with %o is told by its code alone, lost on the way: %4$s",
+  async (status, body, code, isTransport) => {
+    const { client } = clientAnswering(() => Response.json(body, { status }));
+    const error = await rpcOf(client)("settle_generation", {}).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(KernelError);
+    expect(error).toMatchObject({ code, isTransport, message: `settle_generation failed with ${code}` });
+  },
+);
 
 test("a gateway's page and a network that fails count as lost on the way", async () => {
-  for (const answer of [() => new Response("<html>", { status: 502 }), () => Promise.reject(new TypeError("reset"))]) {
+  for (
+    const answer of [
+      () => new Response("<html>", { status: 502 }),
+      () => Promise.reject(new TypeError("reset")),
+    ]
+  ) {
     const { client } = clientAnswering(answer);
     await expect(rpcOf(client)("settle_generation", {})).rejects.toMatchObject({ isTransport: true });
   }
@@ -58,17 +70,25 @@ test("an upload overwrites nothing, and says whether the name was taken", async 
   expect(await storeOf(stored.client).upload("generations", "a/b", bytes, "image/png")).toBe("stored");
   expect(stored.sent[0]).toMatchObject({ method: "POST", path: "/storage/v1/object/generations/a/b" });
   // Storage says 400 in the status line and the truth in the body.
-  const taken = clientAnswering(() => Response.json({ statusCode: "409", error: "Duplicate", message: "exists" }, { status: 400 }));
+  const taken = clientAnswering(() =>
+    Response.json({ statusCode: "409", error: "Duplicate", message: "exists" }, { status: 400 })
+  );
   expect(await storeOf(taken.client).upload("generations", "a/b", bytes, "image/png")).toBe("taken");
 });
 
 test.each([
-  ["upload", (store: ReturnType<typeof storeOf>) => store.upload("generations", "user/secret-name", bytes, "image/png")],
+  [
+    "upload",
+    (store: ReturnType<typeof storeOf>) =>
+      store.upload("generations", "user/secret-name", bytes, "image/png"),
+  ],
   ["download", (store: ReturnType<typeof storeOf>) => store.download("generations", "user/secret-name")],
   ["signing", (store: ReturnType<typeof storeOf>) => store.sign("generations", "user/secret-name", 60)],
   ["removal", (store: ReturnType<typeof storeOf>) => store.remove("generations", ["user/secret-name"])],
 ])("a failed %s throws without naming the object or quoting Storage", async (verb, call) => {
-  const { client } = clientAnswering(() => Response.json({ statusCode: "413", error: "secret-name", message: "secret-name" }, { status: 400 }));
+  const { client } = clientAnswering(() =>
+    Response.json({ statusCode: "413", error: "secret-name", message: "secret-name" }, { status: 400 })
+  );
   const error = await call(storeOf(client)).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(Error);
   expect(String(error)).toContain(verb);
@@ -77,7 +97,9 @@ test.each([
 
 test("a signed URL is absolute, and removal of a missing object is no error", async () => {
   const signing = clientAnswering(() => Response.json({ signedURL: "/object/sign/generations/a?token=t" }));
-  expect(await storeOf(signing.client).sign("generations", "a", 60)).toBe("https://project.example.com/storage/v1/object/sign/generations/a?token=t");
+  expect(await storeOf(signing.client).sign("generations", "a", 60)).toBe(
+    "https://project.example.com/storage/v1/object/sign/generations/a?token=t",
+  );
   const removing = clientAnswering(() => Response.json([]));
   await storeOf(removing.client).remove("generations", ["a"]);
   expect(removing.sent[0]).toMatchObject({ method: "DELETE", path: "/storage/v1/object/generations" });

@@ -56,5 +56,11 @@ test("another secret refuses", async () => {
 test("an empty secret accepts nothing: whoever can guess it could sign", async () => {
   // Web Crypto refuses an empty key in some runtimes, so the forged stamp is made by hand:
   // printf %s 1795348800 | openssl dgst -sha256 -hmac ""
-  expect(await isSweepStamp("1795348800.fb9ff20c2a8fc9c9a14caa7b38a57e2ac877f756a963e1dfb34cc09bf4657ecf", "", nowSeconds)).toBe(false);
+  expect(
+    await isSweepStamp(
+      "1795348800.fb9ff20c2a8fc9c9a14caa7b38a57e2ac877f756a963e1dfb34cc09bf4657ecf",
+      "",
+      nowSeconds,
+    ),
+  ).toBe(false);
 });

@@ -18,7 +18,9 @@ test("with nothing due, each step looks once, and the round is recorded", async 
   const counts = { persists: 0, polls: 0, submits: 0, purges: 0, balance: 0 };
   expect(await sweep(backend)).toEqual({ counts, errors: 0 });
   expect(calls.map(({ name }) => name)).toEqual([...Object.keys(stepOf), "record_sweep"]);
-  expect(asked("record_sweep")).toEqual([{ p_sweep: { startedAt: new Date(startMs).toISOString(), counts, errors: 0 } }]);
+  expect(asked("record_sweep")).toEqual([{
+    p_sweep: { startedAt: new Date(startMs).toISOString(), counts, errors: 0 },
+  }]);
 });
 
 test.each(Object.keys(stepOf))("a failing %s stops no other step and is counted", async (failing) => {
@@ -48,7 +50,12 @@ test("a step goes on while it finds as much as it asks for", async () => {
         { claims: [] },
       ),
       claim_purges: oneAfterAnother<unknown>(
-        { purges: Array.from({ length: 100 }, (_, i) => ({ id: attemptId, bucketId: "generations", path: `p${i}` })) },
+        {
+          purges: Array.from(
+            { length: 100 },
+            (_, i) => ({ id: attemptId, bucketId: "generations", path: `p${i}` }),
+          ),
+        },
         { purges: [{ id: attemptId, bucketId: "generations", path: "p" }] },
       ),
     },
@@ -70,13 +77,21 @@ test("no step begins once the time is spent, and what was done is still recorded
     counts: { persists: 2, polls: 0, submits: 0, purges: 0, balance: 0 },
     errors: 0,
   });
-  expect(fake.calls.map(({ name }) => name).filter((name) => name.startsWith("claim"))).toEqual(["claim_persists", "claim_persists"]);
+  expect(fake.calls.map(({ name }) => name).filter((name) => name.startsWith("claim"))).toEqual([
+    "claim_persists",
+    "claim_persists",
+  ]);
   expect(fake.asked("record_sweep")).toHaveLength(1);
 });
 
 test("ready jobs are submitted in the round, and dispatched once", async () => {
   const { backend, asked } = fakeBackend({
-    kernel: { claim_generations: oneAfterAnother({ claims: [claimOf()], skippedUserIds: [] }, { claims: [], skippedUserIds: [] }) },
+    kernel: {
+      claim_generations: oneAfterAnother({ claims: [claimOf()], skippedUserIds: [] }, {
+        claims: [],
+        skippedUserIds: [],
+      }),
+    },
     provider: { submit: () => Promise.resolve(acceptedAs("task-1")) },
   });
   expect((await sweep(backend)).counts).toMatchObject({ submits: 1 });
@@ -94,7 +109,10 @@ test("the provider's balance is asked for when it is due, and noted", async () =
 });
 
 test("a balance that could not be read is not noted", async () => {
-  const { backend, asked } = fakeBackend({ kernel: balanceDue, provider: { balance: () => Promise.resolve({ kind: "rate_limited" }) } });
+  const { backend, asked } = fakeBackend({
+    kernel: balanceDue,
+    provider: { balance: () => Promise.resolve({ kind: "rate_limited" }) },
+  });
   expect((await sweep(backend)).counts).toMatchObject({ balance: 0 });
   expect(asked("record_provider_balance")).toEqual([]);
 });

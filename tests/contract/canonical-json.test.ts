@@ -11,7 +11,7 @@ test.each([
   [{}, "{}"],
   [[], "[]"],
   [[3, 1, 2], "[3,1,2]"],
-  ["a\"b\\c\n", '"a\\"b\\\\c\\n"'],
+  ['a"b\\c\n', '"a\\"b\\\\c\\n"'],
   [1e21, "1e+21"],
   [-0, "0"],
   [true, "true"],
@@ -39,7 +39,9 @@ test("the hash is the SHA-256 of the text", async () => {
   const hash = "ddfb8ded82b13764796cbf29511fb689b3a0346ecfe80e729fd1ca394a4f65df";
   const prompt = "ein Fuchs im Schnee 🦊";
   expect(await hashRequest({ modelId: "flux-schnell", prompt, aspectRatio: "1:1" })).toBe(hash);
-  expect(await hashRequest({ aspectRatio: "1:1", seed: undefined, prompt, modelId: "flux-schnell" })).toBe(hash);
+  expect(await hashRequest({ aspectRatio: "1:1", seed: undefined, prompt, modelId: "flux-schnell" })).toBe(
+    hash,
+  );
 });
 
 test("a field that was sent counts, also with the value that its absence would mean", async () => {

@@ -19,7 +19,11 @@ import { imageOf, jobOf, rowOf } from "./samples.ts";
 
 test("exactly completed, failed and canceled absorb", () => {
   expect([...terminalStatuses].sort()).toEqual(["canceled", "completed", "failed"]);
-  expect(generationStatuses.filter((status) => hasEnded({ status }))).toEqual(["completed", "failed", "canceled"]);
+  expect(generationStatuses.filter((status) => hasEnded({ status }))).toEqual([
+    "completed",
+    "failed",
+    "canceled",
+  ]);
 });
 
 test.each(generationStatuses)("a job may be %s", (status) => {
@@ -70,9 +74,20 @@ test("what a job or a picture does not show is not carried along", () => {
 });
 
 test("a row of each table becomes what the wire carries, and nothing more", () => {
-  const hidden = { user_id: "u", idempotency_key: "k", request_hash: "h", input_paths: [], ready_at: null, attempt_id: null };
-  expect(jobFromRow({ ...rowOf(jobOf({ retryOf: jobOf().id })), ...hidden })).toEqual(jobOf({ retryOf: jobOf().id }));
-  expect(imageFromRow({ ...rowOf(imageOf({ thumbPath: "t" })), ...hidden })).toEqual(imageOf({ thumbPath: "t" }));
+  const hidden = {
+    user_id: "u",
+    idempotency_key: "k",
+    request_hash: "h",
+    input_paths: [],
+    ready_at: null,
+    attempt_id: null,
+  };
+  expect(jobFromRow({ ...rowOf(jobOf({ retryOf: jobOf().id })), ...hidden })).toEqual(
+    jobOf({ retryOf: jobOf().id }),
+  );
+  expect(imageFromRow({ ...rowOf(imageOf({ thumbPath: "t" })), ...hidden })).toEqual(
+    imageOf({ thumbPath: "t" }),
+  );
 });
 
 test("each column of a row is needed, under its own name", () => {
@@ -87,7 +102,12 @@ test("each column of a row is needed, under its own name", () => {
   expect(() => jobFromRow({ ...jobOf() })).toThrow();
 });
 
-const change = { seq: 7, jobs: [jobOf({ seq: 7 })], images: [imageOf({ seq: 7 })], account: { balance: 12, seq: 7 } };
+const change = {
+  seq: 7,
+  jobs: [jobOf({ seq: 7 })],
+  images: [imageOf({ seq: 7 })],
+  account: { balance: 12, seq: 7 },
+};
 
 test("a change has its number, the rows that carry it, and the account", () => {
   expect(ChangeMessage.parse(change)).toEqual(change);
@@ -118,13 +138,20 @@ test("the topic is the user's own", () => {
 
 test("a cancel names its job and nothing else", () => {
   expect(CancelRequest.parse({ jobId: jobOf().id })).toEqual({ jobId: jobOf().id });
-  for (const asked of [{}, { jobId: "1" }, { jobId: null }, { jobId: jobOf().id, userId: "u" }, [], null, "x"]) {
+  for (
+    const asked of [{}, { jobId: "1" }, { jobId: null }, { jobId: jobOf().id, userId: "u" }, [], null, "x"]
+  ) {
     expect(CancelRequest.safeParse(asked).success, JSON.stringify(asked)).toBe(false);
   }
 });
 
 test("a cancel's answer says outcome, refund and whether the provider was told, in known words", () => {
-  const answer = { job: jobOf({ status: "canceled" }), outcome: "canceled", refund: "pending", providerTold: false };
+  const answer = {
+    job: jobOf({ status: "canceled" }),
+    outcome: "canceled",
+    refund: "pending",
+    providerTold: false,
+  };
   expect(CancelAnswer.parse(answer)).toEqual(answer);
   for (const outcome of ["canceled", "too_late", "already_ended"]) {
     for (const refund of ["released", "pending", "none"]) {

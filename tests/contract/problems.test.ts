@@ -46,7 +46,13 @@ test.each(codes)("the problem of %s is one on the wire, with the catalogue's wor
 });
 
 test("a problem carries what is said beside the catalogue's words", () => {
-  const extras = { fields: ["modelId"], allowed: ["flux-dev", 4], retry_after_seconds: 3, balance: -1, price: 2 };
+  const extras = {
+    fields: ["modelId"],
+    allowed: ["flux-dev", 4],
+    retry_after_seconds: 3,
+    balance: -1,
+    price: 2,
+  };
   expect(Problem.parse(problemOf("unknown_model", "t", extras))).toMatchObject(extras);
 });
 
@@ -61,10 +67,13 @@ test.each<[string, Record<string, unknown>]>([
   expect(Problem.safeParse({ ...problemOf("rate_limited", "t"), ...change }).success).toBe(false);
 });
 
-test.each(Object.entries(jobErrors))("the job error %s says what it means and what to do", (code, { retryable, title, action }) => {
-  expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/);
-  expect(title).toMatch(sentence);
-  expect(action).toMatch(sentence);
-  // One-tap retry is offered exactly where asking again may help.
-  expect(/\bretry\b/i.test(action)).toBe(retryable);
-});
+test.each(Object.entries(jobErrors))(
+  "the job error %s says what it means and what to do",
+  (code, { retryable, title, action }) => {
+    expect(code).toMatch(/^[a-z]+(_[a-z]+)*$/);
+    expect(title).toMatch(sentence);
+    expect(action).toMatch(sentence);
+    // One-tap retry is offered exactly where asking again may help.
+    expect(/\bretry\b/i.test(action)).toBe(retryable);
+  },
+);

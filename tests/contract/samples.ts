@@ -53,6 +53,8 @@ export function imageOf(more: Partial<GenerationImage> = {}): GenerationImage {
 /** The same in snake case, as the data API names columns. */
 export function rowOf(wire: GenerationJob | GenerationImage): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(wire).map(([name, value]) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
+    Object.entries(wire).map((
+      [name, value],
+    ) => [name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`), value]),
   );
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { jobErrors, problems } from "../../shared/contract/mod.ts";
@@ -48,13 +48,57 @@ test("every job error that SQL ends a job with is in the list", async () => {
 
 test("every failure class that the provider's client can report has a rule", async () => {
   const folder = join(import.meta.dirname, "../../shared/wavespeed");
-  const files = (await readdir(folder)).filter((name) => name.endsWith(".ts"));
+  const files = ["failure.ts", "rejection.ts", "../backend/submit.ts"];
   const sources = await Promise.all(files.map((name) => readFile(join(folder, name), "utf8")));
   const rows = await sql<{ class: string }[]>`select class from genflow.failure_classes`;
   const rules = new Set(rows.map((row) => row.class));
-  const reported = found(sources, /class: "([a-z_]+)"/g);
-  expect(reported.size).toBeGreaterThan(0);
+  const reported = found(sources, /(?:class: |^ {2}\| )"([a-z_]+)"/gm);
+  expect(reported.size).toBeGreaterThan(14);
   expect([...reported].filter((name) => !rules.has(name))).toEqual([]);
+});
+
+/** class: decision, error it ends with, whether it burns an attempt, pause in seconds, and what it says of the provider. */
+const decisions: Record<string, [string, string | null, boolean, number, boolean | null]> = {
+  moderation: ["fail", "moderated", true, 0, false],
+  bad_input: ["fail", "input_rejected", true, 0, false],
+  input_unreachable: ["fail", "input_unreachable", true, 0, false],
+  model_not_found: ["fail", "model_unavailable", true, 0, false],
+  task_failed: ["fail", "provider_failed", true, 0, false],
+  abandoned: ["fail", "provider_failed", true, 0, null],
+  rate_limited: ["requeue", null, false, 60, false],
+  no_credits: ["requeue", null, false, 300, false],
+  unauthorized: ["requeue", null, false, 300, false],
+  suspended: ["requeue", null, false, 600, false],
+  not_sent: ["requeue", "provider_failed", true, 0, true],
+  refused: ["requeue", "provider_failed", true, 0, false],
+  provider_error: ["requeue", "provider_failed", true, 0, false],
+  timeout: ["requeue", "provider_failed", true, 0, false],
+  cancelled: ["requeue", "provider_failed", true, 0, false],
+  deleted: ["requeue", "provider_failed", true, 0, false],
+  no_outputs: ["requeue", "no_outputs", true, 0, false],
+  absent: ["requeue", "submit_unknown", true, 0, null],
+  interrupted: ["requeue", "interrupted", true, 0, null],
+};
+
+test("each failure class decides as written here: nothing of the account's or the operator's making burns an attempt", async () => {
+  const rows = await sql<
+    {
+      class: string;
+      decision: string;
+      error_code: string;
+      burns: boolean;
+      pause_seconds: number;
+      is_outage: boolean;
+    }[]
+  >`select * from genflow.failure_classes`;
+  expect(
+    Object.fromEntries(
+      rows.map((
+        row,
+      ) => [row.class, [row.decision, row.error_code, row.burns, row.pause_seconds, row.is_outage]]),
+    ),
+  )
+    .toEqual(decisions);
 });
 
 test("every model row is one that the provider's client can read, for each of its ratios", async () => {

@@ -3,7 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import postgres from "postgres";
-import { afterAll, beforeEach, inject } from "vitest";
+import { afterAll, beforeEach, expect, inject } from "vitest";
 import { createKernel, type Kernel, type Rpc } from "../../shared/backend/kernel.ts";
 import { changeTopic } from "../../shared/contract/mod.ts";
 
@@ -11,7 +11,7 @@ export type Row = Record<string, unknown>;
 export type ApiRole = "anon" | "authenticated" | "service_role";
 type Transaction = postgres.TransactionSql;
 
-const maxConnections = 20;
+const maxConnections = 32;
 
 export interface TestDatabase {
   name: string;
@@ -35,6 +35,8 @@ export interface TestDatabase {
   sweep(): Promise<string[]>;
   /** What was pushed to the user's topic, by number. */
   messages(userId: string): Promise<Row[]>;
+  /** Begins every call while the user's account is locked, and lets go once all of them wait for it. Up to 32 calls. */
+  racing<Answer>(userId: string, calls: (() => Promise<Answer>)[]): Promise<Answer[]>;
   /** Another pool of the API's role, for races. */
   pool(connections: number): { rpc: Rpc; kernel: Kernel; end(): Promise<void> };
 }
@@ -98,6 +100,14 @@ export async function openDatabase(): Promise<TestDatabase> {
         order by (payload ->> 'seq')::bigint, inserted_at`;
       return rows.map((row) => row.payload);
     },
+    async racing(userId, calls) {
+      return await sql.begin(async (transaction) => {
+        await transaction`select genflow.lock_account(${userId})`;
+        const answers = Promise.all(calls.map((call) => call()));
+        await expect.poll(() => waitingForLocks(sql), { interval: 5, timeout: 10_000 }).toBe(calls.length);
+        return [answers] as const;
+      }).then(([answers]) => answers);
+    },
     pool(connections) {
       const more = connect("authenticator", name, connections);
       return { rpc: rpcOver(more), kernel: createKernel(rpcOver(more)), end: () => more.end() };
@@ -109,6 +119,12 @@ export async function openDatabase(): Promise<TestDatabase> {
     await Promise.all([sql.end(), api.end(), cron.end()]);
   });
   return database;
+}
+
+async function waitingForLocks(sql: postgres.Sql): Promise<number> {
+  const rows = await sql`
+    select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  return rows.length;
 }
 
 function connect(

@@ -118,6 +118,33 @@ test("the failure of an old attempt does not move the job, its success does, and
   expect(await scenario.closings(first.jobId)).toEqual([{ amount: 0, captured: 1 }]);
 });
 
+test("a late task id takes the job back from a following attempt that has not been sent, and that one is sent no more", async () => {
+  await db.fixRandom(0);
+  const first = await scenario.sent(await db.addUser());
+  await scenario.record(first, { kind: "rejected", class: "provider_error" });
+  const [claim] = await scenario.claim();
+  await scenario.accept(first, "alive-after-all");
+  expect(await scenario.job(first.jobId)).toMatchObject({
+    status: "processing",
+    attempt_id: first.attemptId,
+  });
+  expect(await scenario.attempt(claim!.attemptId)).toMatchObject({ closed_how: "never_sent" });
+  await expect(scenario.send(claim!)).rejects.toThrow("lease_lost");
+});
+
+test("while an earlier attempt may still deliver a queued job gets no further one", async () => {
+  const { first, second } = await secondAttempt(await db.addUser());
+  await scenario.accept(first, "alive-after-all");
+  await scenario.record(second, { kind: "rejected", class: "provider_error" });
+  expect(await scenario.job(first.jobId)).toMatchObject({ status: "queued", attempts: 2 });
+  expect(await scenario.claim()).toEqual([]);
+  await scenario.deliver("alive-after-all");
+  expect(await scenario.job(first.jobId)).toMatchObject({
+    status: "persisting",
+    attempt_id: first.attemptId,
+  });
+});
+
 test("two attempts that both deliver are charged once", async () => {
   const userId = await db.addUser();
   const { first, second } = await secondAttempt(userId);
@@ -144,11 +171,12 @@ test("a result after the job's end closes the attempt and nothing else", async (
 });
 
 test("32 callbacks and polls at once settle once", async () => {
-  const { taskId, jobId } = await scenario.running(await db.addUser());
-  const pool = db.pool(16);
-  await Promise.all(
-    Array.from({ length: 32 }, (_, at) =>
-      pool.kernel.settle(
+  const userId = await db.addUser();
+  const { taskId, jobId } = await scenario.running(userId);
+  await db.racing(
+    userId,
+    Array.from({ length: 32 }, (_, at) => () =>
+      kernel.settle(
         taskId,
         null,
         at % 2
@@ -156,7 +184,6 @@ test("32 callbacks and polls at once settle once", async () => {
           : { status: "failed", outputs: [], flagged: [], class: "moderation" },
       )),
   );
-  await pool.end();
   expect((await scenario.events(jobId)).filter((event) => event === "attempt_closed")).toHaveLength(1);
   expect((await scenario.closings(jobId)).length).toBeLessThanOrEqual(1);
 });

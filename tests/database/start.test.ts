@@ -65,8 +65,9 @@ test("the same key with another hash is refused, and the same key of another use
 });
 
 test("20 starts at once with one key make one job, one hold and one sign-up grant", async () => {
-  const tap = startArguments(await db.addUser());
-  const answers = await Promise.all(Array.from({ length: 20 }, () => kernel.start(tap)));
+  const userId = await db.addUser();
+  const tap = startArguments(userId);
+  const answers = await db.racing(userId, Array.from({ length: 20 }, () => () => kernel.start(tap)));
   const ids = new Set(answers.map((answer) => (answer.ok ? answer.job.id : answer.error.code)));
   expect(ids.size).toBe(1);
   expect(answers.filter((answer) => answer.ok && !answer.replay)).toHaveLength(1);
@@ -79,7 +80,10 @@ test("20 starts at once with one key make one job, one hold and one sign-up gran
 test("20 starts at once with 20 keys never spend more than the balance", async () => {
   const userId = await db.addUser();
   await db.settings({ sign_up_grant_credits: 7 });
-  const answers = await Promise.all(Array.from({ length: 20 }, () => kernel.start(startArguments(userId))));
+  const answers = await db.racing(
+    userId,
+    Array.from({ length: 20 }, () => () => kernel.start(startArguments(userId))),
+  );
   expect(answers.filter((answer) => answer.ok)).toHaveLength(7);
   expect(answers.filter((answer) => !answer.ok && answer.error.code === "insufficient_credits")).toHaveLength(
     13,

@@ -8,12 +8,15 @@ const { kernel, sql } = db;
 const scenario = createScenario(db);
 
 test("of 32 senders racing for one attempt exactly one hears go", async () => {
-  const { attemptId, leaseToken } = await scenario.claimed(await db.addUser());
-  const pool = db.pool(16);
-  const marks = await Promise.all(
-    Array.from({ length: 32 }, () => pool.kernel.markSending(attemptId, leaseToken, randomUUID(), tokenHash)),
+  const userId = await db.addUser();
+  const { attemptId, leaseToken } = await scenario.claimed(userId);
+  const marks = await db.racing(
+    userId,
+    Array.from(
+      { length: 32 },
+      () => () => kernel.markSending(attemptId, leaseToken, randomUUID(), tokenHash),
+    ),
   );
-  await pool.end();
   expect(marks.filter((mark) => mark.go)).toHaveLength(1);
   expect(marks.filter((mark) => !mark.go && mark.reason === "already_sent")).toHaveLength(31);
 });
@@ -166,9 +169,24 @@ test("a late task id reopens an attempt that was closed without an answer and ta
   const sent = await scenario.sent(await db.addUser());
   await scenario.record(sent, { kind: "rejected", class: "provider_error" });
   expect(await scenario.job(sent.jobId)).toMatchObject({ status: "queued", attempt_id: null });
-  await scenario.deliver("late", 1, sent.attemptId);
-  expect(await scenario.attempt(sent.attemptId)).toMatchObject({ task_id: "late", closed_how: "delivered" });
-  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "persisting", attempt_id: sent.attemptId });
+  const stillRunning = { status: "processing", outputs: [], flagged: [], class: null };
+  expect(await kernel.settle("late", sent.attemptId, stillRunning)).toMatchObject({
+    next: "wait",
+    status: "processing",
+  });
+  expect(await scenario.attempt(sent.attemptId)).toMatchObject({
+    task_id: "late",
+    closed_at: null,
+    submission: "accepted",
+  });
+  expect(await scenario.job(sent.jobId)).toMatchObject({
+    status: "processing",
+    attempt_id: sent.attemptId,
+    ready_at: null,
+  });
+  await scenario.deliver("late");
+  expect(await scenario.attempt(sent.attemptId)).toMatchObject({ closed_how: "delivered" });
+  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "persisting" });
 });
 
 test("a late task id of a job that has ended reopens the attempt, is polled, and leaves the job and its money alone", async () => {

@@ -27,6 +27,13 @@ test("a worker that died before sending: the job is queued again, one attempt bu
   expect(await scenario.attempt(attemptId)).toMatchObject({ closed_how: "never_sent" });
 });
 
+test("a lease that runs out just after the step for leases still returns its job to the queue", async () => {
+  const { jobId } = await scenario.claimed(await db.addUser());
+  await db.advance(46);
+  await sql`select genflow.sweep_step('attempts')`;
+  expect(await scenario.job(jobId)).toMatchObject({ status: "queued", attempts: 1 });
+});
+
 test("three workers that died before sending end the job as interrupted", async () => {
   await db.fixRandom(0);
   const userId = await db.addUser();
@@ -130,13 +137,14 @@ test("a raised cap makes waiting jobs ready at the next sweep", async () => {
   expect(await scenario.claim()).toHaveLength(3);
 });
 
-test("promotion reaches every one of 250 users in one sweep, whose cursor then begins anew", async () => {
+test("promotion reaches every one of 250 users in one sweep, past those who have no slot, and then begins anew", async () => {
   await db.settings({ user_running_cap: 0, sign_up_grant_credits: 1 });
   const users = await Promise.all(Array.from({ length: 250 }, () => db.addUser()));
   await scenario.fill(users, 1);
-  await db.settings({ user_running_cap: 1 });
+  await db.settings({ user_running_cap: 1, sweep_seconds: 5 });
+  await sql`update genflow.accounts set running_cap = 0 where user_id in (select user_id from genflow.accounts order by 1 limit 150)`;
   await db.sweep();
-  expect(await sql`select from public.generation_jobs where ready_at is not null`).toHaveLength(250);
+  expect(await sql`select from public.generation_jobs where ready_at is not null`).toHaveLength(100);
   expect(await sql`select promoted_to from genflow.sweep_state`).toEqual([{ promoted_to: null }]);
 });
 

@@ -27,7 +27,7 @@ export interface Picture {
 /** Larger pictures are drawn at this size and enlarged: a vector drawing of 8192² takes a quarter of a GiB. */
 const maxDrawnPixels = 2048;
 /** Protects the stack from a bomb among the inputs: 64 megapixels. */
-export const maxInputPixels = 64_000_000;
+const maxInputPixels = 64_000_000;
 
 export async function drawPicture(request: PictureRequest): Promise<Picture> {
   const { widthPixels, heightPixels, format } = request;
@@ -49,6 +49,16 @@ export async function drawPicture(request: PictureRequest): Promise<Picture> {
     widthPixels,
     heightPixels,
   };
+}
+
+export async function isPicture(bytes: Uint8Array): Promise<boolean> {
+  try {
+    await sharp(bytes, { limitInputPixels: maxInputPixels }).metadata();
+    return true;
+  } catch {
+    // sharp says in many words what it could not read; all that matters is that it could not.
+    return false;
+  }
 }
 
 async function layOver(

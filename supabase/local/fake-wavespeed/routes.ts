@@ -3,7 +3,7 @@
 import * as z from "zod";
 import { fakeModels, resolveInput } from "./catalogue.ts";
 import { strikes } from "./control.ts";
-import { isOpen, type Task } from "./task.ts";
+import { isOpen } from "./task.ts";
 import type { World } from "./world.ts";
 
 export type Reply = Response | "cut";
@@ -36,7 +36,8 @@ export async function serveApi(world: World, request: Request, path: string): Pr
     const task = world.tasks.get(result[2] ?? "");
     if (task === undefined) return refuse(404, "Prediction not found");
     if (result[1] === "GET") return data(world.prediction(task));
-    return data({ id: task.id, status: deleteTask(world, task) });
+    world.delete(task);
+    return data({ id: task.id, status: task.status });
   }
   switch (route) {
     case "GET balance":
@@ -106,14 +107,6 @@ async function list(world: World, request: Request): Promise<Response> {
       ...(world.settings.echoInputs ? { input: task.input } : {}),
     }));
   return data({ page, items, total: matching.length });
-}
-
-function deleteTask(world: World, task: Task): string {
-  // The old endpoint is documented for running tasks too, with a warning that a stop may not be immediate.
-  if (!isOpen(task)) world.tasks.delete(task.id);
-  task.status = "deleted";
-  task.endedAtMs ??= Date.now();
-  return "deleted";
 }
 
 async function deleteMany(world: World, request: Request): Promise<Response> {

@@ -96,7 +96,7 @@ async function serveControl(world: World, request: Request, path: string): Promi
   if (path === "/control/redeliver") {
     const task = world.tasks.get(String(body["id"]));
     if (task === undefined) return Response.json({ error: "no such task" }, { status: 404 });
-    world.redeliver(task);
+    if (!world.redeliver(task)) return Response.json({ error: "not ended" }, { status: 409 });
     return Response.json({ redelivering: task.id });
   }
   const settings = Settings.partial().safeParse(body);

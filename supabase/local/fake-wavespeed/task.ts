@@ -3,7 +3,10 @@
 import { createHash, randomBytes, randomInt } from "node:crypto";
 import { type FakeModel, readSize, type ResolvedInput, sizeOfRatio } from "./catalogue.ts";
 import type { Settings } from "./control.ts";
-import { drawPicture, type PictureFormat } from "./picture.ts";
+import { drawPicture, isPicture, type PictureFormat } from "./picture.ts";
+
+const inputDeadlineMs = 10_000;
+const maxInputBytes = 20 * 1024 * 1024;
 
 export type TaskStatus = "created" | "processing" | "completed" | "failed" | "deleted";
 
@@ -63,6 +66,7 @@ export function fail(task: Task, code: number, message: string): void {
 /** Draws the pictures and completes the task; fails it where an input cannot be read or a word is moderated. */
 export async function complete(task: Task, settings: Settings, signal: AbortSignal): Promise<void> {
   const { input } = task;
+  const deleted = () => task.status === "deleted";
   if (settings.moderateWords.some((word) => input.prompt.toLowerCase().includes(word.toLowerCase()))) {
     return fail(task, 1200, "The content was flagged by moderation.");
   }
@@ -70,6 +74,8 @@ export async function complete(task: Task, settings: Settings, signal: AbortSign
   try {
     inputs = await Promise.all(inputUrls(input).map((url) => readInput(url, signal)));
   } catch {
+    // Nobody there, too slow, too large, or no picture: the provider has one code for all of them.
+    if (deleted()) return;
     return fail(task, 1402, "A media URL could not be reached.");
   }
   const [widthPixels, heightPixels] = sizeOf(input);
@@ -93,7 +99,7 @@ export async function complete(task: Task, settings: Settings, signal: AbortSign
       sha256: createHash("sha256").update(picture.bytes).digest("hex"),
     });
   }
-  task.status = "completed";
+  if (!deleted()) task.status = "completed";
 }
 
 function inputUrls(input: ResolvedInput): string[] {
@@ -102,9 +108,20 @@ function inputUrls(input: ResolvedInput): string[] {
 }
 
 async function readInput(url: string, signal: AbortSignal): Promise<Uint8Array> {
-  const response = await fetch(url, { signal });
-  if (!response.ok) throw new Error(`HTTP ${response.status}`);
-  return new Uint8Array(await response.arrayBuffer());
+  const response = await fetch(url, {
+    signal: AbortSignal.any([signal, AbortSignal.timeout(inputDeadlineMs)]),
+  });
+  if (!response.ok || response.body === null) throw new Error(`HTTP ${response.status}`);
+  const chunks: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of response.body) {
+    size += chunk.byteLength;
+    if (size > maxInputBytes) throw new Error("too large");
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  if (!await isPicture(bytes)) throw new Error("no picture");
+  return bytes;
 }
 
 function sizeOf(input: ResolvedInput): [number, number] {

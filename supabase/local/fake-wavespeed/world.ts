@@ -81,13 +81,23 @@ export class World {
     return name;
   }
 
+  /** The old endpoint is documented for running tasks too, with a warning that a stop may not be immediate. */
+  delete(task: Task): void {
+    if (!isOpen(task)) this.tasks.delete(task.id);
+    task.status = "deleted";
+    task.endedAtMs ??= Date.now();
+    this.#schedule();
+  }
+
   prediction(task: Task): Record<string, unknown> {
     return predictionOf(task, this.origin, this.settings);
   }
 
-  /** Sends the callback of an ended task again. */
-  redeliver(task: Task): void {
+  /** Sends the callback of an ended task again; false for a task that had none. */
+  redeliver(task: Task): boolean {
+    if (task.status !== "completed" && task.status !== "failed") return false;
     this.#track(this.#callBack(task));
+    return true;
   }
 
   async stop(): Promise<void> {
@@ -127,11 +137,13 @@ export class World {
         this.#log(
           `fake provider: a picture could not be drawn: ${error instanceof Error ? error.message : error}`,
         );
-        fail(task, 5000, "Internal error.");
+        if (isOpen(task)) fail(task, 5000, "Internal error.");
       });
     }
-    task.endedAtMs = Date.now();
     this.#ending.delete(task);
+    // Deleted, or forgotten by a reset, while its pictures were drawn.
+    if (task.endedAtMs !== null || this.tasks.get(task.id) !== task) return;
+    task.endedAtMs = Date.now();
     // Failed requests are refunded.
     if (task.status === "failed") this.balanceUsd += task.model.priceUsd;
     this.#schedule();

@@ -58,9 +58,7 @@ export function statusPage(status: Status): string {
 <h2>Try</h2>
 <pre>npm run generate -- "a lighthouse in a storm"</pre>
 <pre>curl ${text(url)}/rest/v1/generation_models?select=id,label \\
-  -H "apikey: ${
-    text(status.publishableKey)
-  }"</pre>
+  -H "apikey: ${text(status.publishableKey)}"</pre>
 <p>The secret key stands only in the terminal that ran <code>npm start</code>. Machine-readable:
 <a href="/_status">/_status</a>, <a href="/auth/v1/.well-known/jwks.json">JWKS</a>.</p>
 </main>
