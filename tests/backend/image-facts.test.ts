@@ -85,6 +85,14 @@ test("a JPEG's frame header is found behind profiles of many segments", () => {
   );
 });
 
+test("a JPEG of more segments than any encoder writes is given up", () => {
+  const comments = (count: number) => Array.from({ length: count }, () => [0xff, 0xfe, 0, 2]).flat();
+  const behind = (count: number) =>
+    readImage(new Uint8Array([...jpeg.subarray(0, 2), ...comments(count), ...jpeg.subarray(2)]));
+  expect(behind(300)).toMatchObject(size);
+  expect(behind(400)).toBeNull();
+});
+
 // Cause: image-size copies the rest of the file at each byte that is no segment; a second of CPU kills an isolate.
 test.each([
   ["zeros where segments belong", (bytes: Uint8Array) => bytes.fill(0)],

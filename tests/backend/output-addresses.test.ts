@@ -74,6 +74,7 @@ test("the stand-in's exact origin is trusted, whatever it is", () => {
 test.each([
   "https://127.0.0.1:4100/1.png",
   "http://127.0.0.1:4101/1.png",
+  "http://127.0.0.1:41001/1.png",
   "http://127.0.0.1/1.png",
   "http://127.0.0.2:4100/1.png",
   "http://localhost:4100/1.png",

@@ -113,6 +113,8 @@ test.each([
   ["a ratio that the row does not translate", claimOf({ aspectRatio: "21:9" })],
   ["more pictures than the row can ask for", claimOf({ model: { ...model, images_field: null } })],
   ["a row of another shape", claimOf({ model: { path: "one-word", surprise: true } })],
+  ["a row whose path is another endpoint's", claimOf({ model: { ...model, path: "balance" } })],
+  ["a row with a field nobody knows", claimOf({ model: { ...model, negative_field: "negative_prompt" } })],
   ["no row at all", claimOf({ model: null })],
   ["words that were erased meanwhile", claimOf({ prompt: null })],
 ])("%s is a bad input, recorded without a POST", async (_, claim) => {

@@ -1,0 +1,62 @@
+// Whether "nothing was sent" is read correctly from the error texts of the runtimes that this code runs on.
+// A retry rests on it, so each text is provoked on the real runtime, not written down from memory.
+
+import { execFile } from "node:child_process";
+import { join, resolve } from "node:path";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { deafUrl, type RawServer, startRawServer } from "./raw-server.ts";
+
+const project = resolve(import.meta.dirname, "../..");
+const probe = join(import.meta.dirname, "submit-probe.ts");
+const run = promisify(execFile);
+
+const runtimes = [
+  { runtime: "Node", command: process.execPath, args: [probe] },
+  {
+    runtime: "Deno",
+    command: join(project, "node_modules/.bin/deno"),
+    args: ["run", "--quiet", "--allow-net", "--allow-env", "--allow-read", probe],
+  },
+];
+
+let resetting: RawServer;
+let withoutTls: RawServer;
+beforeAll(async () => {
+  resetting = await startRawServer((socket) => socket.resetAndDestroy());
+  withoutTls = await startRawServer(() => {}, (socket) => socket.destroy());
+});
+afterAll(async () => {
+  await resetting.close();
+  await withoutTls.close();
+});
+
+describe.each(runtimes)("under $runtime", ({ command, args }) => {
+  async function outcome(baseUrl: string): Promise<string> {
+    const { stdout } = await run(command, [...args, baseUrl], { cwd: project });
+    return stdout.trim();
+  }
+
+  test("a refused connection was not sent", async () => {
+    expect(await outcome(await deafUrl())).toBe("rejected not_sent");
+  });
+
+  test("a refused connection to every address of a name was not sent", async () => {
+    expect(await outcome((await deafUrl()).replace("127.0.0.1", "localhost"))).toBe("rejected not_sent");
+  });
+
+  test("a name that does not resolve was not sent", async () => {
+    // A label of 64 letters cannot exist, so no resolver and no network is asked.
+    expect(await outcome(`http://${"a".repeat(64)}.invalid`)).toBe("rejected not_sent");
+  });
+
+  test("a reset after the request is unknown", async () => {
+    const before = resetting.requests.length;
+    expect(await outcome(resetting.url)).toBe("unknown network");
+    expect(resetting.requests.length - before).toBe(1);
+  });
+
+  test("a failed TLS handshake is unknown: no text of it is pinned", async () => {
+    expect(await outcome(withoutTls.url.replace("http:", "https:"))).toBe("unknown network");
+  });
+});
