@@ -11,6 +11,8 @@ function room(name: string, more: { globalSetup?: string; testTimeout?: number; 
       include: [`tests/${name}/**/*.test.ts`],
       testTimeout: 20 * seconds,
       hookTimeout: 60 * seconds,
+      // Most tests wait for another process, so two files at a time fit two cores.
+      maxWorkers: 2,
       ...more,
     },
   };
@@ -18,8 +20,6 @@ function room(name: string, more: { globalSetup?: string; testTimeout?: number; 
 
 export default defineConfig({
   test: {
-    // Most tests wait for another process, so two at a time fit two cores.
-    maxWorkers: 2,
     projects: [
       room("project"),
       room("contract"),

@@ -6,6 +6,8 @@ import type { Store } from "./ports.ts";
 
 /** Longer than the database's own 8 s limit, so that its verdict arrives rather than our impatience. */
 const rpcDeadlineMs = 10_000;
+/** No answer at all, or one of the gateways in front: 520 to 524 are those of the network that hosted projects are behind. */
+const lostStatuses: ReadonlySet<number> = new Set([0, 502, 503, 504, 520, 521, 522, 523, 524]);
 
 export function rpcOf(client: SupabaseClient): Rpc {
   return async (name, args) => {
@@ -13,8 +15,7 @@ export function rpcOf(client: SupabaseClient): Rpc {
       AbortSignal.timeout(rpcDeadlineMs),
     );
     if (error === null) return data;
-    const isTransport = status === 0 || status === 502 || status === 503 || status === 504;
-    throw new KernelError(name, error.code || `http_${status}`, isTransport);
+    throw new KernelError(name, error.code || `http_${status}`, lostStatuses.has(status));
   };
 }
 

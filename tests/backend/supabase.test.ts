@@ -42,7 +42,7 @@ test.each([
   [503, { code: "PGRST002", message: "no connection" }, "PGRST002", true],
   [504, { code: "PGRST003", message: "no connection" }, "PGRST003", true],
 ])(
-  "HTTP %i with %o is told by its code alone, lost on the way: %4$s",
+  "HTTP %i with %o is told as %s, lost on the way: %s",
   async (status, body, code, isTransport) => {
     const { client } = clientAnswering(() => Response.json(body, { status }));
     const error = await rpcOf(client)("settle_generation", {}).catch((caught: unknown) => caught);
@@ -55,6 +55,7 @@ test("a gateway's page and a network that fails count as lost on the way", async
   for (
     const answer of [
       () => new Response("<html>", { status: 502 }),
+      () => new Response("error code: 522", { status: 522 }),
       () => Promise.reject(new TypeError("reset")),
     ]
   ) {

@@ -8,6 +8,7 @@ const { kernel, sql } = db;
 const scenario = createScenario(db);
 
 test("a lease names what to store and where, each path under the user's and the job's folder and new for each lease", async () => {
+  await scenario.delivered(await db.addUser()); // due earlier, and not asked for
   const userId = await db.addUser();
   const { jobId, attemptId, taskId } = await scenario.running(userId, { numImages: 2 });
   await kernel.settle(taskId, null, {

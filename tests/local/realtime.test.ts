@@ -332,19 +332,21 @@ test("a channel that asks for postgres_changes is let in and told that there are
 });
 
 test("a handshake without a good key is refused with JSON over HTTP", async () => {
-  const answers: Record<string, string> = {
-    "": "Missing API key",
-    "sb_publishable_other": "Unknown API key",
-    "nonsense": "The token provided is not a valid JWT",
-    [await token(randomUUID(), -10)]: "Token has expired 10 seconds ago",
-  };
-  for (const [key, expected] of Object.entries(answers)) {
+  const answers: [key: string, error: RegExp][] = [
+    ["", /^Missing API key$/],
+    ["sb_publishable_other", /^Unknown API key$/],
+    ["nonsense", /^The token provided is not a valid JWT$/],
+    [await token(randomUUID(), -10), /^Token has expired 1\d seconds ago$/],
+  ];
+  for (const [key, expected] of answers) {
     const socket = new WebSocket(
       `${host.url.replace("http", "ws")}/realtime/v1/websocket?vsn=2.0.0&apikey=${key}`,
     );
     const [, response] = await once(socket, "unexpected-response");
     expect(response.statusCode).toBe(401);
-    expect(JSON.parse((await response.toArray()).join(""))).toEqual({ error: expected });
+    expect(JSON.parse((await response.toArray()).join(""))).toEqual({
+      error: expect.stringMatching(expected),
+    });
     socket.on("error", () => {}); // ws tells the refusal once more
     socket.terminate();
   }
