@@ -114,6 +114,7 @@ comment on table public.generation_images is 'One stored picture: recorded after
 comment on column public.generation_images.path is 'Object name in the bucket generations: <user>/<job>/<index>-<lease>.';
 comment on column public.generation_images.sha256 is 'Of the stored bytes, lower-case hex.';
 comment on column public.generation_images.flagged is 'The provider marked the picture as not safe for work.';
+comment on column public.generation_images.deleted_at is 'Set: a tombstone, its file is removed; show it no more.';
 create index generation_images_feed on public.generation_images (user_id, seq);
 create index generation_images_newest on public.generation_images (user_id, created_at desc, id desc) where deleted_at is null;
 
@@ -141,12 +142,12 @@ create policy "owners read their jobs" on public.generation_jobs
 create policy "owners read their prompts" on public.generation_prompts
   for select to authenticated using (user_id = (select auth.uid()));
 create policy "owners read their pictures" on public.generation_images
-  for select to authenticated using (user_id = (select auth.uid()) and deleted_at is null);
+  for select to authenticated using (user_id = (select auth.uid()));
 create policy "owners read their jobs' events" on public.generation_events
   for select to authenticated using (user_id = (select auth.uid()));
 comment on policy "owners read their jobs" on public.generation_jobs is 'Nobody writes jobs through the API.';
 comment on policy "owners read their prompts" on public.generation_prompts is 'Nobody writes prompts through the API.';
-comment on policy "owners read their pictures" on public.generation_images is 'A deleted picture is gone for its owner at once.';
+comment on policy "owners read their pictures" on public.generation_images is 'Deleted ones too, as tombstones: an app that missed the push learns of the deletion when it reads on from its last seq.';
 comment on policy "owners read their jobs' events" on public.generation_events is 'Nobody writes events through the API.';
 
 revoke all on table public.generation_jobs, public.generation_prompts, public.generation_images, public.generation_events

@@ -267,7 +267,12 @@ begin
   v_now := genflow.clock();
   select * into v_attempt from genflow.attempts where id = p_attempt_id;
   if v_attempt.task_id is not null or v_attempt.closed_at is not null or v_attempt.sent_at is null then
-    return jsonb_build_object('decision', 'none');
+    -- Asked again: the same decision, without a second effect.
+    return jsonb_build_object('decision', case
+      when v_attempt.closed_how = 'absent' then 'absent'
+      when exists (select 1 from jsonb_array_elements(p_listing -> 'predictions') item
+        where item ->> 'id' = v_attempt.task_id and (item ->> 'matches')::boolean) then 'adopted'
+      else 'none' end);
   end if;
   v_margin := make_interval(secs => (select listing_margin_seconds from genflow.settings where singleton));
   -- Predictions of this model in the window that no attempt of ours is tied to.

@@ -100,10 +100,14 @@ test("the schema genflow is closed to every role of the API", async () => {
   }
 });
 
-test("a deleted picture is gone for its owner at once", async () => {
+test("a deleted picture stays as a tombstone, numbered, so that who missed the push learns of it", async () => {
   const [image] = await sql`select id from public.generation_images`;
   await db.asUser(ownerId, (as) => as`select public.delete_images(${[image!["id"]]})`);
-  expect(await db.asUser(ownerId, (as) => as`select id from public.generation_images`)).toHaveLength(0);
+  const rows = await db.asUser(ownerId, (as) =>
+    as`
+    select deleted_at is not null as gone, seq::integer = (select max(seq)::integer from public.generation_images) as newest
+    from public.generation_images where id = ${image!["id"]}`);
+  expect(rows).toEqual([{ gone: true, newest: true }]);
 });
 
 test("realtime: one's own topic may be heard, another's not, and nobody may send", async () => {

@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto";
+import type { Socket } from "node:net";
 import sharp from "sharp";
-import { describe, expect, test } from "vitest";
+import { describe, expect, onTestFinished, test } from "vitest";
 import { parsePrediction, verifyWebhook } from "../../shared/wavespeed/mod.ts";
 import { startHook, startProvider, until } from "./fake-provider.ts";
-import { deafUrl } from "./raw-server.ts";
+import { deafUrl, reply, startRawServer } from "./raw-server.ts";
 
 async function pictureAt(url = "") {
   const response = await fetch(url);
@@ -115,12 +116,34 @@ describe("callbacks", () => {
     });
   });
 
-  test("are repeated until they are acknowledged, with the same id", async () => {
+  test("are repeated with the same id until they are acknowledged, and no longer", async () => {
     const { make } = await startProvider();
-    const hook = await startHook([500, 302]);
-    await make({}, { webhookUrl: hook.url });
-    await until(() => hook.callbacks[2] ?? null);
-    expect(new Set(hook.callbacks.map(({ headers }) => headers.get("webhook-id"))).size).toBe(1);
+    const hook = await startHook([200, 500, 302]);
+    const first = await make({}, { webhookUrl: hook.url });
+    await until(() => hook.callbacks[0] ?? null);
+    const second = await make({}, { webhookUrl: hook.url });
+    // A repetition of the first would be due before those of the second.
+    await until(() => hook.callbacks[3] ?? null);
+    const ids = hook.callbacks.map(({ headers }) => headers.get("webhook-id"));
+    expect(ids).toEqual([first.id, second.id, second.id, second.id]);
+  });
+
+  test("are not sent for a task that was deleted while it was being made", async () => {
+    const { wavespeed, submit, make } = await startProvider();
+    const hook = await startHook();
+    const held: Socket[] = [];
+    const slow = await startRawServer((socket) => held.push(socket));
+    onTestFinished(() => slow.close());
+    const more = { modelId: "google/nano-banana/edit", webhookUrl: hook.url };
+    const submission = await submit({ images: [slow.url] }, more);
+    if (submission.kind !== "accepted") throw new Error(submission.kind);
+    const socket = await until(() => held[0] ?? null);
+    await wavespeed.delete(submission.taskId);
+    socket.end(reply(404, ""));
+    const other = await make({}, { webhookUrl: hook.url });
+    await until(() => hook.callbacks[0] ?? null);
+    expect(hook.callbacks.map(({ headers }) => headers.get("webhook-id"))).toEqual([other.id]);
+    expect(await wavespeed.result(submission.taskId)).toMatchObject({ prediction: { status: "deleted" } });
   });
 
   test("can be dropped a number of times, and sent again on demand", async () => {

@@ -2,9 +2,11 @@
 // A retry rests on it, so each text is provoked on the real runtime, not written down from memory.
 
 import { execFile } from "node:child_process";
+import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { createWavespeed } from "../../shared/wavespeed/mod.ts";
 import { deafUrl, type RawServer, startRawServer } from "./raw-server.ts";
 
 const project = resolve(import.meta.dirname, "../..");
@@ -60,3 +62,30 @@ describe.each(runtimes)("under $runtime", ({ command, args }) => {
     expect(await outcome(withoutTls.url.replace("http:", "https:"))).toBe("unknown network");
   });
 });
+
+// Two loopback addresses that both refuse: on other systems only the first of them exists.
+test.runIf(process.platform === "linux")(
+  "under Node, several addresses that all refuse were not sent",
+  async () => {
+    const { port } = new URL(await deafUrl());
+    const connecting = connect({
+      host: "several.invalid",
+      port: Number(port),
+      autoSelectFamily: true,
+      lookup: (_name, _options, found) =>
+        found(null, [{ address: "127.0.0.1", family: 4 }, { address: "127.0.0.2", family: 4 }]),
+    });
+    const cause = await new Promise<Error>((resolve) => connecting.once("error", resolve));
+    expect(cause).toBeInstanceOf(AggregateError);
+    const wavespeed = createWavespeed({
+      baseUrl: "http://several.invalid",
+      apiKey: "key",
+      // As fetch wraps it.
+      fetch: () => Promise.reject(new TypeError("fetch failed", { cause })),
+    });
+    const request = { modelId: "wavespeed-ai/flux-dev", input: { prompt: "a fox" }, deadlineMs: 1000 };
+    expect(await wavespeed.submit(request)).toMatchObject({ kind: "rejected", class: "not_sent" });
+    if (cause instanceof AggregateError) cause.errors.push(new Error("and one that was reset"));
+    expect(await wavespeed.submit(request)).toMatchObject({ kind: "unknown", cause: "network" });
+  },
+);

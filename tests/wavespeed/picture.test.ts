@@ -43,7 +43,7 @@ test("night is darker than day, and a purple sky more purple than a green one", 
   const sum = (channels: number[]) => channels.reduce((total, value) => total + value, 0);
   expect(sum(day)).toBeGreaterThan(sum(night) * 1.5);
   const [purple = [], green = []] = [await mean("purple hills, misty"), await mean("green hills, misty")];
-  expect((purple[0] ?? 0) - (purple[1] ?? 0)).toBeGreaterThan((green[0] ?? 0) - (green[1] ?? 0));
+  expect((purple[0] ?? 0) - (purple[1] ?? 0)).toBeGreaterThan((green[0] ?? 0) - (green[1] ?? 0) + 20);
 });
 
 test.each(["jpeg", "png", "webp"] as const)("%s comes out at the exact size, opaque", async (format) => {
