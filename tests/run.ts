@@ -1,10 +1,10 @@
 // `npm test`: types, format, lint, then every room of tests. Ends with one line: N passed, N failed.
 
 import { spawn } from "node:child_process";
-import { mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import * as z from "zod";
+import { temporaryFolder } from "./temporary-folder.ts";
 
 const project = resolve(import.meta.dirname, "..");
 const bin = join(project, "node_modules/.bin");
@@ -34,7 +34,7 @@ function run(command: string, args: string[]): Promise<number> {
   });
 }
 
-const folder = await mkdtemp(join(tmpdir(), "genflow-test-"));
+const folder = await temporaryFolder();
 const asked = process.argv.slice(2);
 let passed = 0;
 let failed = 0;
@@ -46,7 +46,7 @@ try {
     if (ok) passed++;
     else failed++;
   }
-  const outputFile = join(folder, "vitest.json");
+  const outputFile = join(folder.path, "vitest.json");
   const code = await run("vitest", [
     "run",
     "--reporter=default",
@@ -60,7 +60,7 @@ try {
   // A file that breaks outside its tests, or a leaked error, fails the run without a failed test.
   failed += summary.numFailedTests === 0 && code !== 0 ? 1 : summary.numFailedTests;
 } finally {
-  await rm(folder, { recursive: true, force: true });
+  await folder.remove();
 }
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ""}`);
 process.exitCode = failed === 0 ? 0 : 1;

@@ -1,7 +1,7 @@
 // Asks the provider for what no callback brought: results of known tasks, and its list for submits without an answer.
 
 import { inTurn } from "./in-turn.ts";
-import type { Listing } from "./kernel.ts";
+import type { Listing, Settled } from "./kernel.ts";
 import type { Backend } from "./ports.ts";
 import { followUp, settle } from "./settle.ts";
 
@@ -12,10 +12,13 @@ const maxPages = 50;
 /** Polls one attempt, if it is due. */
 export async function pollAttempt(backend: Backend, attemptId: string): Promise<void> {
   const { polls } = await backend.kernel.claimPolls(backend.newId(), 1, attemptId);
-  for (const poll of polls) await pollTask(backend, poll.taskId);
+  for (const poll of polls) {
+    const settled = await pollTask(backend, poll.taskId);
+    if (settled !== null && settled !== "rate_limited") await followUp(backend, settled);
+  }
 }
 
-/** Polls and lists what is due; answers how many it asked for. */
+/** Polls and lists what is due and settles it; storing and dispatching are the caller's. Answers how many it asked for. */
 export async function pollDue(backend: Backend, limit: number): Promise<number> {
   const claimId = backend.newId();
   const { polls, listings } = await backend.kernel.claimPolls(claimId, limit);
@@ -30,12 +33,11 @@ export async function pollDue(backend: Backend, limit: number): Promise<number> 
   return polls.length + listings.length;
 }
 
-async function pollTask(backend: Backend, taskId: string): Promise<"done" | "rate_limited"> {
+async function pollTask(backend: Backend, taskId: string): Promise<Settled | "rate_limited" | null> {
   const answer = await backend.provider.result(taskId);
   if (answer.kind === "rate_limited") return "rate_limited";
   // Not found is neither an end nor a proof of absence, and an unreachable provider proves nothing at all.
-  if (answer.kind === "prediction") await followUp(backend, await settle(backend, answer.prediction, null));
-  return "done";
+  return answer.kind === "prediction" ? await settle(backend, answer.prediction, null) : null;
 }
 
 async function look(backend: Backend, claimId: string, listing: Listing): Promise<void> {

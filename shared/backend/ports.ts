@@ -13,9 +13,10 @@ export interface Store {
     bytes: Uint8Array<ArrayBuffer>,
     contentType: string,
   ): Promise<"stored" | "taken">;
-  download(bucket: string, path: string): Promise<Blob>;
-  /** A URL that reads the object without credentials for `seconds`. */
-  sign(bucket: string, path: string, seconds: number): Promise<string>;
+  /** Null: there is no such object. */
+  download(bucket: string, path: string): Promise<Blob | null>;
+  /** A URL that reads the object without credentials for `seconds`. Null: there is no such object. */
+  sign(bucket: string, path: string, seconds: number): Promise<string | null>;
   /** Names that are not there count as removed. */
   remove(bucket: string, paths: string[]): Promise<void>;
 }

@@ -44,7 +44,7 @@ type Ready = { kind: "ready"; modelId: string; input: Record<string, unknown> };
 type Prepared = Ready | { kind: "refused"; outcome: SubmissionOutcome };
 
 async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
-  let inputUrls: string[];
+  let inputUrls: string[] | null;
   try {
     inputUrls = await deliverInputs(backend, claim.inputPaths);
   } catch (error) {
@@ -53,6 +53,10 @@ async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
       jobId: claim.jobId,
       error: errorName(error),
     });
+    // Storage or the provider's upload is away for now: another attempt may well find it back.
+    return { kind: "refused", outcome: { kind: "rejected", class: "interrupted" } };
+  }
+  if (inputUrls === null) {
     return { kind: "refused", outcome: { kind: "rejected", class: "input_unreachable" } };
   }
   try {

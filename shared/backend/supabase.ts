@@ -28,23 +28,29 @@ export function storeOf(client: SupabaseClient): Store {
     async upload(bucket, path, bytes, contentType) {
       const { error } = await client.storage.from(bucket).upload(path, bytes, { contentType, upsert: false });
       if (error === null) return "stored";
-      // The real status stands in the body: Storage answers nearly everything with HTTP 400.
-      if ("statusCode" in error && String(error.statusCode) === "409") return "taken";
+      if (isStatus(error, 409)) return "taken";
       throw new StoreError(`upload to ${bucket} failed`);
     },
     async download(bucket, path) {
       const { data, error } = await client.storage.from(bucket).download(path);
-      if (error !== null) throw new StoreError(`download from ${bucket} failed`);
-      return data;
+      if (error === null) return data;
+      if (isStatus(error, 404)) return null;
+      throw new StoreError(`download from ${bucket} failed`);
     },
     async sign(bucket, path, seconds) {
       const { data, error } = await client.storage.from(bucket).createSignedUrl(path, seconds);
-      if (error !== null) throw new StoreError(`signing in ${bucket} failed`);
-      return data.signedUrl;
+      if (error === null) return data.signedUrl;
+      if (isStatus(error, 404)) return null;
+      throw new StoreError(`signing in ${bucket} failed`);
     },
     async remove(bucket, paths) {
       const { error } = await client.storage.from(bucket).remove(paths);
       if (error !== null) throw new StoreError(`removal from ${bucket} failed`);
     },
   };
+}
+
+/** The real status stands in the body: Storage answers nearly everything with HTTP 400. */
+function isStatus(error: Error, status: number): boolean {
+  return "statusCode" in error && String(error.statusCode) === String(status);
 }

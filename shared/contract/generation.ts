@@ -34,7 +34,7 @@ export const GenerationJob = z.object({
   seed: z.number().int().nullable(),
   /** Attempts burnt so far. */
   attempts: z.number().int().nonnegative(),
-  /** A code of `jobErrors`; null unless failed. A client must decode codes that it does not know. */
+  /** A code of `jobErrors`, or a later one that this version does not know; null unless failed. */
   errorCode: z.string().nullable(),
   retryable: z.boolean(),
   creditsHeld: z.number().int().nonnegative(),

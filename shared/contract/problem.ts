@@ -3,12 +3,10 @@
 import * as z from "zod";
 import { type ProblemCode, problems } from "./problems.ts";
 
-const codes = Object.keys(problems) as [ProblemCode, ...ProblemCode[]];
-
 export const Problem = z.object({
   type: z.string(),
-  /** Stable; see the catalogue. A client must decode codes that it does not know. */
-  code: z.enum(codes),
+  /** Stable; a ProblemCode of the catalogue, or a later one that this version does not know. */
+  code: z.string(),
   status: z.number().int(),
   title: z.string(),
   /** What to do. */

@@ -26,6 +26,12 @@ begin
   v_now := genflow.clock();
   select * into v_attempt from genflow.attempts where id = v_attempt.id;
 
+  if v_status = 'unknown_status' and not exists (
+    select 1 from public.generation_events where job_id = v_attempt.job_id and attempt = v_attempt.number and event = 'provider_status_unknown'
+  ) then
+    -- A word never documented does not end the task; somebody should know of it.
+    perform genflow.add_event(v_attempt.job_id, 'provider_status_unknown', v_attempt.number);
+  end if;
   if v_status = any (v_terminal) and v_attempt.result_status is null then
     v_delivered := v_status = 'completed' and jsonb_array_length(p_result -> 'outputs') > 0;
     update genflow.attempts

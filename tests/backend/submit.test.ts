@@ -175,21 +175,28 @@ test("reference images are uploaded to the provider where it cannot read ours", 
   ]);
 });
 
-test.each<[string, Doubles]>([
-  ["cannot be signed", { store: { sign: () => Promise.reject(new Error("no such object")) } }],
-  ["cannot be read", {
+test.each<[string, string, Doubles]>([
+  ["is gone", "input_unreachable", { store: { sign: () => Promise.resolve(null) } }],
+  ["is gone before its upload", "input_unreachable", {
     config: { inputDelivery: "upload" },
-    store: { download: () => Promise.reject(new Error("no such object")) },
+    store: { download: () => Promise.resolve(null) },
   }],
-  ["the provider does not take", {
+  ["cannot be signed now", "interrupted", {
+    store: { sign: () => Promise.reject(new Error("storage is away")) },
+  }],
+  ["cannot be read now", "interrupted", {
+    config: { inputDelivery: "upload" },
+    store: { download: () => Promise.reject(new Error("storage is away")) },
+  }],
+  ["the provider does not take now", "interrupted", {
     config: { inputDelivery: "upload" },
     store: { download: () => Promise.resolve(new Blob([])) },
     provider: { upload: () => Promise.resolve({ kind: "not_found" }) },
   }],
-])("a reference image that %s is unreachable, recorded without a POST", async (_, doubles) => {
+])("a reference image that %s is recorded as %s without a POST", async (_, outcome, doubles) => {
   const { submit, outcomes } = await submitOne(claimOf({ inputPaths }), doubles);
   expect(submit).not.toHaveBeenCalled();
-  expect(outcomes).toEqual([{ kind: "rejected", class: "input_unreachable" }]);
+  expect(outcomes).toEqual([{ kind: "rejected", class: outcome }]);
 });
 
 test.each<[Submission, Record<string, unknown>]>([

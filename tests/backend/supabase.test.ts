@@ -96,6 +96,15 @@ test.each([
   expect(String(error)).not.toContain("secret-name");
 });
 
+test("an object that is not there is null to who would read or sign it", async () => {
+  const missing = () =>
+    clientAnswering(() =>
+      Response.json({ statusCode: "404", error: "not_found", message: "x" }, { status: 400 })
+    );
+  expect(await storeOf(missing().client).sign("generations", "a", 60)).toBeNull();
+  expect(await storeOf(missing().client).download("generations", "a")).toBeNull();
+});
+
 test("a signed URL is absolute, and removal of a missing object is no error", async () => {
   const signing = clientAnswering(() => Response.json({ signedURL: "/object/sign/generations/a?token=t" }));
   expect(await storeOf(signing.client).sign("generations", "a", 60)).toBe(

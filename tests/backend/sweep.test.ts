@@ -6,8 +6,8 @@ import { acceptedAs, claimOf, persistOf } from "./claims.ts";
 import { attemptId, fakeBackend, oneAfterAnother, startMs } from "./fake-backend.ts";
 
 const stepOf: Record<string, string> = {
-  claim_persists: "persists",
   claim_polls: "polls",
+  claim_persists: "persists",
   claim_generations: "submits",
   claim_purges: "purges",
   http_work_due: "balance",
@@ -78,6 +78,7 @@ test("no step begins once the time is spent, and what was done is still recorded
     errors: 0,
   });
   expect(fake.calls.map(({ name }) => name).filter((name) => name.startsWith("claim"))).toEqual([
+    "claim_polls",
     "claim_persists",
     "claim_persists",
   ]);

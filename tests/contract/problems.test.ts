@@ -57,7 +57,7 @@ test("a problem carries what is said beside the catalogue's words", () => {
 });
 
 test.each<[string, Record<string, unknown>]>([
-  ["an unknown code", { code: "no_such_code" }],
+  ["no code", { code: undefined }],
   ["a status as a text", { status: "400" }],
   ["no trace", { trace_id: undefined }],
   ["fields that are no list", { fields: "modelId" }],
@@ -65,6 +65,12 @@ test.each<[string, Record<string, unknown>]>([
   ["a wait of half a second", { retry_after_seconds: 0.5 }],
 ])("a problem with %s is none", (_, change) => {
   expect(Problem.safeParse({ ...problemOf("rate_limited", "t"), ...change }).success).toBe(false);
+});
+
+test("a code of a later version is still a problem", () => {
+  expect(Problem.parse({ ...problemOf("rate_limited", "t"), code: "of_next_year" }).code).toBe(
+    "of_next_year",
+  );
 });
 
 test.each(Object.entries(jobErrors))(

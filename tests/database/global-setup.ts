@@ -4,12 +4,11 @@
 // GENFLOW_POSTGRES_MAJOR picks the server (17 or 15). GENFLOW_MIGRATIONS names another folder of migrations: a broken
 // copy, to see the tests fail.
 
-import { chmod, mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import type { TestProject } from "vitest/node";
 import { type Cluster, createTemplate, startCluster } from "../../supabase/local/postgres/mod.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -33,10 +32,9 @@ const harness = `
   create table realtime.messages_all partition of realtime.messages for values from (minvalue) to (maxvalue);`;
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-database-"));
-  await chmod(dataDirectory, 0o711); // as root, Postgres runs under another account, which passes through
+  const folder = await temporaryFolder();
   const cluster = await startCluster({
-    dataDirectory,
+    dataDirectory: folder.path,
     major: project.name === "database-15" || process.env["GENFLOW_POSTGRES_MAJOR"] === "15" ? 15 : 17,
   });
   const directory = process.env["GENFLOW_MIGRATIONS"] ??
@@ -48,7 +46,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     const left = await openConnections(cluster);
     await cluster.stop();
-    await rm(dataDirectory, { recursive: true, force: true });
+    await folder.remove();
     if (left.length > 0) throw new Error(`connections left open: ${left.join(", ")}`);
   };
 }

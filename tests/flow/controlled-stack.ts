@@ -1,10 +1,8 @@
 // A local stack of the test file's own, with hands on the provider, the sweep, the functions and the settings.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import postgres from "postgres";
 import { type Stack, startStack } from "../../supabase/local/mod.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 export interface ControlledStack extends Stack {
   readonly dataDirectory: string;
@@ -24,7 +22,8 @@ export interface ProviderJournal {
 }
 
 export async function startControlledStack(): Promise<ControlledStack> {
-  const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-controlled-"));
+  const folder = await temporaryFolder();
+  const dataDirectory = folder.path;
   const stack = await startStack({ dataDirectory, port: 0, cron: false });
   const sql = postgres(stack.adminUrl, { max: 2, onnotice: () => {} });
   const control = async (path: string, body?: unknown) => {
@@ -51,7 +50,7 @@ export async function startControlledStack(): Promise<ControlledStack> {
     async stop() {
       await sql.end();
       await stack.stop();
-      await rm(dataDirectory, { recursive: true, force: true });
+      await folder.remove();
     },
   };
 }

@@ -2,10 +2,10 @@
 
 import { createHash, randomUUID } from "node:crypto";
 import { spawn } from "node:child_process";
-import { access, mkdtemp, readFile, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { access, readFile } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { temporaryFolder } from "../temporary-folder.ts";
 import { type ControlledStack, startControlledStack } from "./controlled-stack.ts";
 
 const program = resolve(import.meta.dirname, "../../supabase/local/generate/main.ts");
@@ -17,9 +17,10 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.stop());
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), "genflow-generate-"));
+  const temporary = await temporaryFolder();
+  folder = temporary.path;
   await stack.provider({ latencyMs: 300 });
-  return () => rm(folder, { recursive: true, force: true });
+  return () => temporary.remove();
 });
 
 interface Run {

@@ -1,10 +1,8 @@
 // The stack that the flow tests talk to: the one that the environment names, else a fresh local one.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { startStack } from "../../supabase/local/mod.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -24,12 +22,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
     });
     return () => Promise.resolve();
   }
-  const dataDirectory = await mkdtemp(join(tmpdir(), "genflow-flow-"));
-  const stack = await startStack({ dataDirectory, port: 0 });
+  const folder = await temporaryFolder();
+  const stack = await startStack({ dataDirectory: folder.path, port: 0 });
   provide(project, stack);
   return async () => {
     await stack.stop();
-    await rm(dataDirectory, { recursive: true, force: true });
+    await folder.remove();
   };
 }
 

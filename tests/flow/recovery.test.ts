@@ -108,9 +108,12 @@ describe("the sweep", () => {
   it("requeues a job whose function died before the submit, and completes it", async () => {
     await stack.sql`update genflow.provider set running_cap = 0 where singleton`;
     const jobId = await startJob(app);
+    // Once they have stopped, the start's own dispatch has looked in vain and will not look again.
+    await stack.functions.stopAll();
     await stack.sql`update genflow.provider set running_cap = 3 where singleton`;
     // A worker takes the job and is never heard of again.
     await stack.sql`select public.claim_generations(gen_random_uuid(), 1)`;
+    stack.functions.startAll();
     await untilStatus(app, jobId, "submitting");
     await sweepUntil(async () => await status(jobId) === "completed");
     const statuses = app.changes.flatMap(({ jobs }) => jobs).map((job) => job.status);

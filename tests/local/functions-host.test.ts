@@ -11,7 +11,8 @@ import {
   type FunctionsOptions,
   startFunctions,
 } from "../../supabase/local/functions/mod.ts";
-import { smallProject, temporaryFolder } from "./small-stack.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { smallProject } from "./small-stack.ts";
 
 const denoDirectory = resolve(import.meta.dirname, "../../supabase/.local/deno");
 

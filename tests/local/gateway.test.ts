@@ -5,14 +5,8 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Stack } from "../../supabase/local/mod.ts";
-import {
-  clientOf,
-  newUser,
-  password,
-  startSmallStack,
-  temporaryFolder,
-  type TestUser,
-} from "./small-stack.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { clientOf, newUser, password, startSmallStack, type TestUser } from "./small-stack.ts";
 
 // Before the imports run: what is printed in spite of the stack's own care.
 const printed = vi.hoisted(() => {

@@ -1,7 +1,7 @@
 /** The local Postgres against real servers: its life, its likeness to hosted, its migrations. */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
@@ -15,10 +15,11 @@ import {
   resolveDataHome,
   startCluster,
 } from "../../supabase/local/postgres/mod.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
-const scratch = await mkdtemp(join(tmpdir(), "genflow-postgres-"));
-await chmod(scratch, 0o711); // as root, Postgres runs under another account, which passes through
-afterAll(() => rm(scratch, { recursive: true, force: true }));
+const folder = await temporaryFolder();
+const scratch = folder.path;
+afterAll(() => folder.remove());
 
 describe("a cluster", () => {
   test("keeps its data between starts and leaves no process when stopped", async () => {

@@ -2,17 +2,15 @@
 
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createClient, type RealtimeChannel, type SupabaseClient } from "@supabase/supabase-js";
 import { jwtVerify, SignJWT } from "jose";
 import postgres, { type Sql } from "postgres";
 import { expect } from "vitest";
 import { preparePlatform, startCluster } from "../../supabase/local/postgres/mod.ts";
 import { type Realtime, startRealtime } from "../../supabase/local/realtime/mod.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
 
 export const publishableKey = "sb_publishable_test";
 export const secretKey = "sb_secret_test";
@@ -57,9 +55,9 @@ export function token(userId: string, lifetimeSeconds = 3600): Promise<string> {
 
 export async function startHost(): Promise<RealtimeHost> {
   await using started = new AsyncDisposableStack();
-  const dataDirectory = await mkdtemp(join(tmpdir(), "realtime-test-"));
-  started.defer(() => rm(dataDirectory, { recursive: true, force: true }));
-  const cluster = await startCluster({ dataDirectory });
+  const folder = await temporaryFolder();
+  started.defer(() => folder.remove());
+  const cluster = await startCluster({ dataDirectory: folder.path });
   started.defer(() => cluster.stop());
   await preparePlatform(cluster);
   const sql = postgres(cluster.adminUrl, { onnotice: () => {} });

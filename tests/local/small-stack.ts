@@ -1,17 +1,10 @@
 // The stack on the small project beside this file, in a folder of its own that is gone afterwards.
 
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { resolve } from "node:path";
 import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { type Stack, type StackOptions, startStack } from "../../supabase/local/mod.ts";
 
 export const smallProject = resolve(import.meta.dirname, "project/supabase");
-
-export async function temporaryFolder(): Promise<{ path: string; remove(): Promise<void> }> {
-  const path = await mkdtemp(join(tmpdir(), "genflow-local-"));
-  return { path, remove: () => rm(path, { recursive: true, force: true }) };
-}
 
 export function startSmallStack(options: Partial<StackOptions> & { dataDirectory: string }): Promise<Stack> {
   return startStack({ port: 0, cron: false, supabaseDirectory: smallProject, ...options });

@@ -11,7 +11,8 @@ import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { runningStack, type Stack } from "../../supabase/local/mod.ts";
 import { silent } from "../../supabase/local/log.ts";
 import { claim } from "../../supabase/local/state.ts";
-import { clientOf, newUser, smallProject, startSmallStack, temporaryFolder } from "./small-stack.ts";
+import { temporaryFolder } from "../temporary-folder.ts";
+import { clientOf, newUser, smallProject, startSmallStack } from "./small-stack.ts";
 
 const startFile = resolve(import.meta.dirname, "../../supabase/local/start.ts");
 // An empty value also hides what a developer's .env says: these tests never reach the real provider.

@@ -1,17 +1,17 @@
 /** pg_net and pg_cron: the SQL side and the workers together, on a real Postgres, against a real HTTP server. */
 import { once } from "node:events";
-import { chmod, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import postgres from "postgres";
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
 import { type Cluster, migrate, preparePlatform, startCluster } from "../../supabase/local/postgres/mod.ts";
 import { startCronWorker, startNetWorker } from "../../supabase/local/workers/mod.ts";
 import { parseSchedule } from "../../supabase/local/workers/schedule.ts";
+import { type TemporaryFolder, temporaryFolder } from "../temporary-folder.ts";
 
-let scratch: string;
+let folder: TemporaryFolder;
 let cluster: Cluster;
 let sql: postgres.Sql;
 let server: Server;
@@ -19,8 +19,8 @@ let baseUrl: string;
 const received: string[] = [];
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), "genflow-workers-"));
-  await chmod(scratch, 0o711);
+  folder = await temporaryFolder();
+  const scratch = folder.path;
   await writeFile(
     join(scratch, "20260101000000_jobs.sql"),
     `create extension pg_cron with schema pg_catalog;
@@ -49,7 +49,7 @@ afterAll(async () => {
   await cluster?.stop();
   server?.closeAllConnections();
   server?.close();
-  await rm(scratch, { recursive: true, force: true });
+  await folder.remove();
 });
 
 describe("pg_net", () => {

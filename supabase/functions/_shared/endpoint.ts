@@ -25,12 +25,23 @@ const appCors: Record<string, string> = {
   "Access-Control-Expose-Headers": "retry-after, x-trace-id",
 };
 
+const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
+/** For calls that bring no deadline of their own, such as Storage's: a picture of 32 MiB must get through. */
+const callDeadlineMs = 60_000;
+const supabaseOptions = {
+  global: {
+    fetch: (input: RequestInfo | URL, init?: RequestInit) =>
+      fetch(input, { ...init, signal: init?.signal ?? AbortSignal.timeout(callDeadlineMs) }),
+  },
+};
+
 /** For the app: a user token is needed, browsers may call. */
 export function userEndpoint(maxBytes: number, handle: (call: UserCall) => Promise<Response>) {
   const gated = (traceId: string, body: Uint8Array<ArrayBuffer>) =>
-    withSupabase({ auth: "user", cors: { headers: appCors } }, async (request, ctx) => {
+    withSupabase({ auth: "user", cors: { headers: appCors }, supabaseOptions }, async (request, ctx) => {
       const userId = ctx.userClaims?.id;
-      if (userId === undefined) return problem("unauthorized", traceId);
+      // Third-party sign-in may name its users otherwise; the rows' owners are UUIDs.
+      if (userId === undefined || !uuidForm.test(userId)) return problem("unauthorized", traceId);
       return await guarded(
         traceId,
         () =>
@@ -44,7 +55,7 @@ export function userEndpoint(maxBytes: number, handle: (call: UserCall) => Promi
 export function machineEndpoint(maxBytes: number, handle: (call: Call) => Promise<Response>) {
   const open = (traceId: string, body: Uint8Array<ArrayBuffer>) =>
     withSupabase(
-      { auth: "none", cors: "disabled" },
+      { auth: "none", cors: "disabled", supabaseOptions },
       (request, ctx) =>
         guarded(traceId, () =>
           handle({ request, body, traceId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) })),
