@@ -3,6 +3,7 @@
 import postgres from "postgres";
 import { type Stack, startStack } from "../../supabase/local/mod.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { checkAftermath } from "./aftermath.ts";
 
 export interface ControlledStack extends Stack {
   readonly dataDirectory: string;
@@ -50,6 +51,7 @@ export async function startControlledStack(): Promise<ControlledStack> {
     async stop() {
       await sql.end();
       await stack.stop();
+      await checkAftermath(dataDirectory);
       await folder.remove();
     },
   };

@@ -3,6 +3,7 @@
 import type { TestProject } from "vitest/node";
 import { startStack } from "../../supabase/local/mod.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
+import { checkAftermath } from "./aftermath.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -27,6 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   provide(project, stack);
   return async () => {
     await stack.stop();
+    await checkAftermath(folder.path);
     await folder.remove();
   };
 }
