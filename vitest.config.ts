@@ -11,6 +11,8 @@ function room(name: string, more: { globalSetup?: string; testTimeout?: number; 
       include: [`tests/${name}/**/*.test.ts`],
       testTimeout: 20 * seconds,
       hookTimeout: 60 * seconds,
+      // One second is short on a machine that is busy with the next test's servers.
+      expect: { poll: { timeout: 15 * seconds } },
       // Most tests wait for another process, so two files at a time fit two cores.
       maxWorkers: 2,
       ...more,

@@ -51,8 +51,7 @@ export async function startControlledStack(): Promise<ControlledStack> {
     async stop() {
       await sql.end();
       await stack.stop();
-      await checkAftermath(dataDirectory);
-      await folder.remove();
+      await checkAftermath(dataDirectory).finally(() => folder.remove());
     },
   };
 }

@@ -28,8 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   provide(project, stack);
   return async () => {
     await stack.stop();
-    await checkAftermath(folder.path);
-    await folder.remove();
+    await checkAftermath(folder.path).finally(() => folder.remove());
   };
 }
 
