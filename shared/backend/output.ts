@@ -78,7 +78,7 @@ async function readCapped(response: Response): Promise<Uint8Array<ArrayBuffer> |
     await response.body?.cancel();
     return "too_large";
   }
-  const chunks: Uint8Array[] = [];
+  const chunks: Uint8Array<ArrayBuffer>[] = [];
   let size = 0;
   try {
     for await (const chunk of response.body ?? []) {
@@ -91,11 +91,5 @@ async function readCapped(response: Response): Promise<Uint8Array<ArrayBuffer> |
     return "truncated";
   }
   if (declared !== null && !isEncoded && Number(declared) !== size) return "truncated";
-  const bytes = new Uint8Array(size);
-  let offset = 0;
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset);
-    offset += chunk.byteLength;
-  }
-  return bytes;
+  return new Uint8Array(await new Blob(chunks).arrayBuffer());
 }

@@ -124,12 +124,44 @@ as $$
 $$;
 comment on function genflow.http_work() is 'What is due that SQL cannot do itself, counted to 100 a kind.';
 
+create function genflow.wake_sweep_function() returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_url text;
+  v_secret text;
+  v_timestamp text := floor(extract(epoch from genflow.clock()))::bigint::text;
+begin
+  if not exists (select 1 from jsonb_each_text(genflow.http_work()) where value::integer > 0) then
+    return false;
+  end if;
+  if to_regclass('vault.decrypted_secrets') is null
+    or to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is null then
+    return false;
+  end if;
+  execute 'select max(decrypted_secret) filter (where name = ''genflow_functions_url''),
+      max(decrypted_secret) filter (where name = ''genflow_sweep_secret'')
+    from vault.decrypted_secrets where name in (''genflow_functions_url'', ''genflow_sweep_secret'')' into v_url, v_secret;
+  if v_url is null or v_secret is null then
+    -- A project that is not configured yet stays quiet.
+    return false;
+  end if;
+  execute 'select net.http_post(url := $1, body := ''{}'', headers := $2, timeout_milliseconds := 5000)'
+    using v_url || '/sweep', jsonb_build_object('Content-Type', 'application/json',
+      -- Anyone with a database login can read queued headers: so a stamp that is good for a minute, not a key.
+      'x-genflow-sweep', v_timestamp || '.' || encode(extensions.hmac(v_timestamp, v_secret, 'sha256'), 'hex'));
+  return true;
+end $$;
+comment on function genflow.wake_sweep_function() is
+  'Posts to the sweep function if HTTP work is due. Address and secret come from the Vault: genflow_functions_url, genflow_sweep_secret.';
+
 create function public.http_work_due() returns jsonb
 language sql volatile security definer set search_path = ''
 as $$ select genflow.http_work() $$;
 comment on function public.http_work_due() is 'What is due for the sweep function, counted to 100 a kind: {ready, polls, listings, persists, purges, balance}.';
 
-revoke execute on function genflow.listing_due(genflow.attempts, timestamptz), genflow.poll_interval(genflow.attempts), genflow.http_work()
+revoke execute on function genflow.listing_due(genflow.attempts, timestamptz), genflow.poll_interval(genflow.attempts), genflow.http_work(),
+  genflow.wake_sweep_function()
   from public, anon, authenticated, service_role;
 revoke execute on function public.claim_polls(uuid, integer, uuid), public.claim_purges(uuid, integer), public.record_purge(uuid, jsonb),
   public.record_provider_balance(numeric), public.record_sweep(jsonb), public.http_work_due()

@@ -213,37 +213,6 @@ begin
 end $$;
 comment on function genflow.prune() is 'Removes the sweep''s and pg_cron''s own history past its keeping time.';
 
-create function genflow.wake_sweep_function() returns boolean
-language plpgsql volatile security definer set search_path = ''
-as $$
-declare
-  v_url text;
-  v_secret text;
-  v_timestamp text := floor(extract(epoch from genflow.clock()))::bigint::text;
-begin
-  if not exists (select 1 from jsonb_each_text(genflow.http_work()) where value::integer > 0) then
-    return false;
-  end if;
-  if to_regclass('vault.decrypted_secrets') is null
-    or to_regprocedure('net.http_post(text, jsonb, jsonb, jsonb, integer)') is null then
-    return false;
-  end if;
-  execute 'select max(decrypted_secret) filter (where name = ''genflow_functions_url''),
-      max(decrypted_secret) filter (where name = ''genflow_sweep_secret'')
-    from vault.decrypted_secrets where name in (''genflow_functions_url'', ''genflow_sweep_secret'')' into v_url, v_secret;
-  if v_url is null or v_secret is null then
-    -- A project that is not configured yet stays quiet.
-    return false;
-  end if;
-  execute 'select net.http_post(url := $1, body := ''{}'', headers := $2, timeout_milliseconds := 5000)'
-    using v_url || '/sweep', jsonb_build_object('Content-Type', 'application/json',
-      -- Anyone with a database login can read queued headers: so a stamp that is good for a minute, not a key.
-      'x-genflow-sweep', v_timestamp || '.' || encode(extensions.hmac(v_timestamp, v_secret, 'sha256'), 'hex'));
-  return true;
-end $$;
-comment on function genflow.wake_sweep_function() is
-  'Posts to the sweep function if HTTP work is due. Address and secret come from the Vault: genflow_functions_url, genflow_sweep_secret.';
-
 create function genflow.note_sweep(p_started_at timestamptz, p_counts jsonb, p_errors integer) returns void
 language sql volatile security definer set search_path = ''
 as $$
@@ -312,5 +281,5 @@ comment on procedure genflow.sweep() is
 
 revoke execute on function genflow.sweep_batch(uuid[], text), genflow.end_lease(uuid), genflow.end_deadline(uuid), genflow.end_unknown(uuid),
   genflow.end_attempts(uuid), genflow.sweep_step(text), genflow.sweep_promotions(), genflow.prune(),
-  genflow.wake_sweep_function(), genflow.note_sweep(timestamptz, jsonb, integer) from public, anon, authenticated, service_role;
+  genflow.note_sweep(timestamptz, jsonb, integer) from public, anon, authenticated, service_role;
 revoke execute on procedure genflow.sweep() from public, anon, authenticated, service_role;

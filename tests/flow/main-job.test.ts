@@ -8,6 +8,7 @@ import {
   type GenerationImage,
   type GenerationJob,
   imageFromRow,
+  StartAnswer,
 } from "../../shared/contract/mod.ts";
 import {
   type App,
@@ -23,7 +24,7 @@ import {
 
 let app: App;
 let stranger: App;
-let started: { job: GenerationJob; account: { balance: number }; queue: { position: number } };
+let started: StartAnswer;
 let ended: GenerationJob;
 let image: GenerationImage;
 
@@ -31,7 +32,7 @@ beforeAll(async () => {
   [app, stranger] = await Promise.all([openApp(sharedStack()), openApp(sharedStack())]);
   const answer = await tap(app, { ...request, aspectRatio: "16:9" });
   expect(answer.status).toBe(202);
-  started = answer.body as unknown as typeof started;
+  started = StartAnswer.parse(answer.body);
   ended = await untilEnded(app, started.job.id);
   const { data } = await app.client.from("generation_images").select().eq("job_id", ended.id);
   image = imageFromRow(data?.[0]);
