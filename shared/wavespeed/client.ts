@@ -13,7 +13,7 @@ import {
   readUpload,
 } from "./endpoint-data.ts";
 import { isRecord } from "./envelope.ts";
-import { exchange, type ExchangeRequest } from "./exchange.ts";
+import { exchange, type ExchangeRequest, sentOnce } from "./exchange.ts";
 import { maxAnswerBytes, type Prediction, readPrediction, taskIdForm } from "./prediction.ts";
 import { readSubmission, rejectedAsMalformed, type Submission } from "./submission.ts";
 
@@ -114,7 +114,7 @@ export function createWavespeed(options: WavespeedOptions): Wavespeed {
         url: `${apiUrl}/${request.modelId}${query}`,
         method: "POST",
         headers: { ...authorization, "Content-Type": "application/json" },
-        body,
+        body: sentOnce(body),
         deadlineMs: request.deadlineMs,
         maxBytes: maxAnswerBytes,
         signal: request.signal,

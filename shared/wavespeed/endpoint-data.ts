@@ -18,6 +18,9 @@ export interface ProviderCatalogueEntry {
   requestSchema: Record<string, unknown> | null;
 }
 
+/** A number, or its text. Coercion would read null and "" as 0, and an empty account pauses everything. */
+const Amount = z.union([z.number(), z.string().regex(/^-?\d+(\.\d+)?$/).transform(Number)]);
+
 const RawPage = z.looseObject({ items: z.array(z.unknown()), total: z.number().optional().catch(undefined) });
 
 export function readPage(data: unknown): Page | null {
@@ -33,8 +36,8 @@ export function readDeletion(data: unknown): { status: string } | null {
 }
 
 export function readBalance(data: unknown): { balanceUsd: number } | null {
-  const read = z.looseObject({ balance: z.coerce.number() }).safeParse(data);
-  return read.success && Number.isFinite(read.data.balance) ? { balanceUsd: read.data.balance } : null;
+  const read = z.looseObject({ balance: Amount }).safeParse(data);
+  return read.success ? { balanceUsd: read.data.balance } : null;
 }
 
 export function readUpload(data: unknown): { url: string } | null {
@@ -50,7 +53,7 @@ export function readSecret(data: unknown): { secret: string } | null {
 
 const RawModel = z.looseObject({
   model_id: z.string(),
-  base_price: z.coerce.number().optional().catch(undefined),
+  base_price: Amount.optional().catch(undefined),
   api_schema: z.looseObject({
     api_schemas: z.array(z.looseObject({ request_schema: z.record(z.string(), z.unknown()).optional() })),
   }).optional().catch(undefined),

@@ -30,6 +30,15 @@ export type Exchange =
 
 export type BodyProblem = "timeout" | "aborted" | "truncated" | "too_large" | "not_utf8";
 
+/**
+ * A body that no runtime can send twice. Deno's fetch repeats a request, POST included, whose kept connection is cut
+ * before the answer, although the server may have read all of it (denoland/deno#32566). The Fetch standard gives a
+ * stream no source to send again from, so such a request fails and the caller learns of it.
+ */
+export function sentOnce(text: string): ReadableStream<Uint8Array> {
+  return new Blob([text]).stream();
+}
+
 export async function exchange(fetchPort: typeof fetch, request: ExchangeRequest): Promise<Exchange> {
   if (request.signal?.aborted) return { kind: "silence", cause: "not_sent" };
   const stop = new AbortController();
@@ -42,13 +51,16 @@ export async function exchange(fetchPort: typeof fetch, request: ExchangeRequest
   const onAbort = () => end("aborted");
   request.signal?.addEventListener("abort", onAbort, { once: true });
   try {
-    const response = await fetchPort(request.url, {
+    const init: RequestInit & { duplex: "half" } = {
       method: request.method,
       headers: request.headers,
       body: request.body,
+      // Required with a stream, without effect on any other body.
+      duplex: "half",
       redirect: "manual",
       signal: stop.signal,
-    });
+    };
+    const response = await fetchPort(request.url, init);
     const read = await readBody(response, request.maxBytes);
     // Nothing more is wanted from this connection if the body was given up half-way.
     if (read.body === null) stop.abort();

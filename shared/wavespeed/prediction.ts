@@ -45,6 +45,11 @@ export type ParsedPrediction =
 export const maxAnswerBytes = 1024 * 1024;
 const maxErrorLength = 200;
 const maxStatusLength = 64;
+/**
+ * Date.parse takes "soon 7" for the year 2001 and a time without a zone for this machine's. A time that is wrong can
+ * place a task outside a window that it belongs in; one that is absent cannot.
+ */
+const timeForm = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?(Z|[+-]\d{2}:\d{2})$/;
 /** Real ids are 32 hex digits. The form matters: an id becomes part of a path that carries our key. */
 export const taskIdForm = /^[A-Za-z0-9_-]{1,128}$/;
 
@@ -159,7 +164,7 @@ function readError(error: unknown): string | null {
 }
 
 function readTime(text: string | undefined): string | null {
-  if (text === undefined) return null;
+  if (text === undefined || !timeForm.test(text)) return null;
   const ms = Date.parse(text);
   return Number.isNaN(ms) ? null : new Date(ms).toISOString();
 }

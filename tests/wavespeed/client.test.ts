@@ -1,15 +1,15 @@
 import { describe, expect, onTestFinished, test } from "vitest";
-import { createWavespeed } from "../../shared/wavespeed/mod.ts";
+import { createWavespeed, type Wavespeed } from "../../shared/wavespeed/mod.ts";
 import { deafUrl, reply, startRawServer } from "./raw-server.ts";
-import { startProvider } from "./fake-provider.ts";
 
+const apiKey = "sk_test_0123456789abcdef";
 const taskId = "45b392b22c3b449fa935bd4dc2219dfe";
 const frame = (data: unknown, code = 200) => JSON.stringify({ code, message: "m", data });
 
 async function answering(status: number, body: string, headers: Record<string, string> = {}) {
   const server = await startRawServer((socket) => socket.end(reply(status, body, headers)));
   onTestFinished(() => server.close());
-  return { server, wavespeed: createWavespeed({ baseUrl: server.url, apiKey: "key" }) };
+  return { server, wavespeed: createWavespeed({ baseUrl: server.url, apiKey }) };
 }
 
 describe("result", () => {
@@ -65,126 +65,152 @@ describe("result", () => {
   });
 });
 
-describe("against the stand-in", () => {
-  test("a submit is accepted with its input, then its result is completed and has no input", async () => {
-    const { submit, ended } = await startProvider();
-    const submission = await submit({ seed: 7, unknown_key: true });
-    if (submission.kind !== "accepted") throw new Error(submission.kind);
-    expect(submission.status).toBe("created");
-    expect(submission.taskId).toMatch(/^[0-9a-f]{32}$/);
-    const resolved = { prompt: "a red fox", size: "256*256", seed: 7, num_images: 1, guidance_scale: 3.5 };
-    expect(submission.prediction.input).toMatchObject(resolved);
-    expect(submission.prediction.input).not.toHaveProperty("unknown_key");
-    const prediction = await ended(submission);
-    expect(prediction).toMatchObject({
-      id: submission.taskId,
-      model: "wavespeed-ai/flux-dev",
-      status: "completed",
-      flagged: [false],
-    });
-    expect(prediction).not.toHaveProperty("input");
-    expect(prediction.outputs).toHaveLength(1);
-    expect(prediction.createdAt).toBe(submission.prediction.createdAt);
+const window = { createdAfter: new Date(0), createdBefore: new Date(1), page: 1, pageSize: 100 };
+type Call = (
+  wavespeed: Wavespeed,
+  options?: { deadlineMs?: number; signal?: AbortSignal },
+) => Promise<unknown>;
+const calls: { line: string; call: Call }[] = [
+  { line: `GET /api/v3/predictions/${taskId}/result`, call: (to, options) => to.result(taskId, options) },
+  { line: "POST /api/v3/predictions", call: (to, options) => to.list(window, options) },
+  { line: `DELETE /api/v3/predictions/${taskId}`, call: (to, options) => to.delete(taskId, options) },
+  { line: "GET /api/v3/models", call: (to, options) => to.models(options) },
+  { line: "GET /api/v3/balance", call: (to, options) => to.balance(options) },
+  {
+    line: "POST /api/v3/media/upload/binary",
+    call: (to, options) => to.upload(new Blob(["x"]), "x.png", options),
+  },
+  { line: "GET /api/v3/webhook/secret", call: (to, options) => to.webhookSecret(options) },
+];
+
+describe.each(calls)("$line", ({ line, call }) => {
+  test("is asked once, with the key, and says why there is no answer", async () => {
+    const { server, wavespeed } = await answering(429, "", { "Retry-After": "9" });
+    expect(await call(wavespeed)).toEqual({ kind: "rate_limited", retryAfterSeconds: 9 });
+    expect(server.requests).toHaveLength(1);
+    expect(server.requests[0]).toMatch(new RegExp(`^${line} HTTP/1.1\r\n`));
+    expect(server.requests[0]).toMatch(new RegExp(`^authorization: Bearer ${apiKey}\r$`, "im"));
   });
 
   test.each([
-    [{ size: "100*100" }, "bad_input"],
-    [{ size: "1024x1024" }, "bad_input"],
-    [{ num_images: 5 }, "bad_input"],
-    [{ output_format: "gif" }, "bad_input"],
-    [{ seed: 1.5 }, "bad_input"],
-    [{ prompt: "" }, "bad_input"],
-  ])("the input %o is rejected as %s and makes no task", async (input, expected) => {
-    const { submit, journal } = await startProvider();
-    expect(await submit(input)).toMatchObject({ kind: "rejected", class: expected, httpStatus: 400 });
-    expect((await journal()).predictions).toEqual([]);
+    [404, "", { kind: "not_found" }],
+    [503, "<html>", { kind: "unavailable", cause: "server_error", httpStatus: 503 }],
+    [401, frame(null, 401), { kind: "unavailable", cause: "unauthorized" }],
+    [200, frame(null), { kind: "unavailable", cause: "unreadable" }],
+    [200, frame(7), { kind: "unavailable", cause: "unreadable" }],
+    [200, '{"code":200,"data":{"bal', { kind: "unavailable", cause: "unreadable" }],
+  ])("on HTTP %i %s is %o", async (status, body, expected) => {
+    const { server, wavespeed } = await answering(status, body);
+    expect(await call(wavespeed)).toMatchObject(expected);
+    expect(server.requests).toHaveLength(1);
   });
 
-  test("an unknown model, and a wrong key, are told apart", async () => {
-    const { fake, submit } = await startProvider();
-    expect(await submit({}, { modelId: "wavespeed-ai/no-such" })).toMatchObject({ class: "model_not_found" });
-    const stranger = createWavespeed({ baseUrl: fake.url, apiKey: "wrong" });
-    const submission = await stranger.submit({
-      modelId: "wavespeed-ai/flux-dev",
-      input: { prompt: "x" },
-      deadlineMs: 5000,
+  test("gives up an answer that is too large, whatever stands at its end", async () => {
+    const { wavespeed } = await answering(200, " ".repeat(33 * 1024 * 1024) + frame([]));
+    expect(await call(wavespeed)).toMatchObject({
+      kind: "unavailable",
+      cause: "unreadable",
+      httpStatus: 200,
     });
-    expect(submission).toMatchObject({ kind: "rejected", class: "unauthorized", httpStatus: 401 });
-    expect(await stranger.balance()).toMatchObject({ kind: "unavailable", cause: "unauthorized" });
   });
 
-  test("the list has the newest first, by model and time, page by page", async () => {
-    const { wavespeed, submit, control } = await startProvider({ latencyMs: 60_000, concurrency: 10 });
-    const first = await submit({ seed: 1 });
-    const second = await submit({ seed: 2 });
-    await submit({}, { modelId: "google/nano-banana/text-to-image" });
-    if (first.kind !== "accepted" || second.kind !== "accepted") throw new Error("not accepted");
-    const window = {
-      createdAfter: new Date(Date.now() - 60_000),
-      createdBefore: new Date(Date.now() + 60_000),
-    };
-    const list = (page: number, modelId?: string) =>
-      wavespeed.list({ ...window, page, pageSize: 1, ...(modelId === undefined ? {} : { modelId }) });
-    expect(await list(1)).toMatchObject({ kind: "ok", value: { total: 3, unreadable: 0 } });
-    const pages = [await list(1, "wavespeed-ai/flux-dev"), await list(2, "wavespeed-ai/flux-dev")];
-    const items = pages.flatMap((page) => page.kind === "ok" ? page.value.items : []);
-    expect(items.map(({ input }) => input?.["seed"]).toSorted()).toEqual([1, 2]);
-    expect(await list(3, "wavespeed-ai/flux-dev")).toMatchObject({ kind: "ok", value: { items: [] } });
-    const past = { ...window, createdBefore: new Date(Date.now() - 30_000), page: 1, pageSize: 100 };
-    expect(await wavespeed.list(past)).toMatchObject({ kind: "ok", value: { items: [] } });
-    await control({ echoInputs: false });
-    const silent = await list(1);
-    expect(silent.kind === "ok" && silent.value.items[0]).not.toHaveProperty("input");
-  });
-
-  test("delete stops a running task, which then says so, and forgets a finished one", async () => {
-    const { wavespeed, submit, journal } = await startProvider({ latencyMs: 60_000 });
-    const running = await submit();
-    if (running.kind !== "accepted") throw new Error(running.kind);
-    expect(await wavespeed.delete(running.taskId)).toEqual({ kind: "ok", value: { status: "deleted" } });
-    expect(await wavespeed.result(running.taskId)).toMatchObject({
-      prediction: { status: "deleted", outputs: [] },
+  test("follows no redirect, so that no other host hears the key", async () => {
+    let visits = 0;
+    const elsewhere = await startRawServer((socket) => socket.end(reply(200, frame({}))), () => visits++);
+    onTestFinished(() => elsewhere.close());
+    const { wavespeed } = await answering(307, apiKey, { Location: `${elsewhere.url}/?key=${apiKey}` });
+    const answer = await call(wavespeed);
+    expect(answer).toEqual({
+      kind: "unavailable",
+      cause: "refused",
+      httpStatus: 307,
+      detail: "refused http=307",
     });
-    expect((await journal()).predictions[0]).toMatchObject({ status: "deleted", callbacks: { sent: 0 } });
-    const other = await startProvider();
-    const done = await other.make();
-    expect(await other.wavespeed.delete(done.id)).toMatchObject({ kind: "ok" });
-    expect(await other.wavespeed.result(done.id)).toEqual({ kind: "not_found" });
-    expect(await wavespeed.delete(taskId)).toEqual({ kind: "not_found" });
+    expect(visits).toBe(0);
   });
 
-  test("the balance is debited at the start and refunded after a failure", async () => {
-    const { wavespeed, make, control } = await startProvider();
-    const balance = async () => {
-      const answer = await wavespeed.balance();
-      return answer.kind === "ok" ? answer.value.balanceUsd : Number.NaN;
-    };
-    const before = await balance();
-    await make();
-    expect(before - await balance()).toBeCloseTo(0.012);
-    await control({ failTasks: 1 });
-    await make();
-    expect(before - await balance()).toBeCloseTo(0.012);
+  test("ends at its deadline", async () => {
+    const server = await startRawServer(() => {});
+    onTestFinished(() => server.close());
+    const wavespeed = createWavespeed({ baseUrl: server.url, apiKey });
+    expect(await call(wavespeed, { deadlineMs: 40 })).toMatchObject({ cause: "timeout", httpStatus: null });
   });
 
-  test("the catalogue has an input schema for each model", async () => {
-    const { wavespeed } = await startProvider();
-    const models = await wavespeed.models();
-    if (models.kind !== "ok") throw new Error(models.kind);
-    expect(models.value.length).toBeGreaterThanOrEqual(8);
-    const flux = models.value.find(({ modelId }) => modelId === "wavespeed-ai/flux-dev");
-    expect(flux).toMatchObject({ basePriceUsd: 0.012, requestSchema: { required: ["prompt"] } });
+  test("ends when it is aborted", async () => {
+    const stop = new AbortController();
+    const server = await startRawServer(() => stop.abort());
+    onTestFinished(() => server.close());
+    const wavespeed = createWavespeed({ baseUrl: server.url, apiKey });
+    expect(await call(wavespeed, { signal: stop.signal })).toMatchObject({ cause: "aborted" });
+  });
+});
+
+describe("an answer is read only if it is what was asked for:", () => {
+  test.each([
+    [{ balance: 12.5 }, 12.5],
+    [{ balance: "12.50" }, 12.5],
+    [{ balance: 0 }, 0],
+    [{ balance: -0.3, currency: "USD" }, -0.3],
+    [{ balance: null }, null],
+    [{ balance: "" }, null],
+    [{ balance: true }, null],
+    [{ balance: [] }, null],
+    [{ balance: "many" }, null],
+    [{}, null],
+  ])("the balance %j is %s", async (data, expected) => {
+    const { wavespeed } = await answering(200, frame(data));
+    const answer = await wavespeed.balance();
+    expect(answer.kind === "ok" ? answer.value : null).toEqual(
+      expected === null ? null : { balanceUsd: expected },
+    );
   });
 
-  test("an upload can be fetched again, and the webhook secret is told to the key's owner", async () => {
-    const { fake, wavespeed } = await startProvider();
-    const bytes = new Uint8Array([1, 2, 3, 255]);
-    const upload = await wavespeed.upload(new Blob([bytes], { type: "image/png" }), "a b.png");
-    if (upload.kind !== "ok") throw new Error(upload.kind);
-    const stored = await fetch(upload.value.url);
-    expect(new Uint8Array(await stored.arrayBuffer())).toEqual(bytes);
-    expect(stored.headers.get("content-type")).toBe("image/png");
-    expect(await wavespeed.webhookSecret()).toEqual({ kind: "ok", value: { secret: fake.webhookSecret } });
+  test.each([{}, { download_url: "" }, { download_url: "not a URL" }, { url: "https://a.example/x" }])(
+    "an upload without a URL, %j, is unreadable",
+    async (data) => {
+      const { wavespeed } = await answering(200, frame(data));
+      expect(await wavespeed.upload(new Blob(["x"]), "x")).toMatchObject({ cause: "unreadable" });
+    },
+  );
+
+  test.each([{}, { secret: "" }, { secret: 7 }, ""])("the secret %j is unreadable", async (data) => {
+    const { wavespeed } = await answering(200, frame(data));
+    expect(await wavespeed.webhookSecret()).toMatchObject({ cause: "unreadable" });
+  });
+
+  test("a model without a readable price or schema has none, and one without an id is left out", async () => {
+    const schema = { type: "object", properties: {} };
+    const { wavespeed } = await answering(
+      200,
+      frame([
+        { model_id: "a/1", base_price: 0.01, api_schema: { api_schemas: [{ request_schema: schema }] } },
+        { model_id: "a/2", base_price: null, api_schema: { api_schemas: [] } },
+        { model_id: "a/3", base_price: "0.5", api_schema: 7 },
+        { name: "nameless" },
+      ]),
+    );
+    expect(await wavespeed.models()).toEqual({
+      kind: "ok",
+      value: [
+        { modelId: "a/1", basePriceUsd: 0.01, requestSchema: schema },
+        { modelId: "a/2", basePriceUsd: null, requestSchema: null },
+        { modelId: "a/3", basePriceUsd: 0.5, requestSchema: null },
+      ],
+    });
+  });
+
+  test("a list is asked for its model and window, in UTC", async () => {
+    const { server, wavespeed } = await answering(200, frame({ page: 2, items: [], total: 7 }));
+    const createdAfter = "2026-08-25T02:00:00+02:00";
+    const answer = await wavespeed.list({ ...window, modelId: "a/1", createdAfter, page: 2, pageSize: 50 });
+    expect(answer).toEqual({ kind: "ok", value: { items: [], unreadable: 0, total: 7 } });
+    expect(JSON.parse(server.requests[0]?.split("\r\n\r\n")[1] ?? "")).toEqual({
+      page: 2,
+      page_size: 50,
+      model: "a/1",
+      created_after: "2026-08-25T00:00:00.000Z",
+      created_before: "1970-01-01T00:00:00.001Z",
+    });
   });
 });
 
@@ -207,8 +233,7 @@ describe("answers that the provider does not document", () => {
       200,
       frame({ page: 1, items: [{ id: taskId, status: "created" }, { id: 7 }] }),
     );
-    const query = { createdAfter: new Date(0), createdBefore: new Date(1), page: 1, pageSize: 100 };
-    const answer = await wavespeed.list(query);
+    const answer = await wavespeed.list(window);
     expect(answer).toMatchObject({
       kind: "ok",
       value: { unreadable: 1, total: null, items: [{ id: taskId }] },

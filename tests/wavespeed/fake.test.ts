@@ -1,301 +1,201 @@
-import { createHash } from "node:crypto";
-import type { Socket } from "node:net";
-import sharp from "sharp";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { parsePrediction, verifyWebhook } from "../../shared/wavespeed/mod.ts";
-import { startHook, startProvider, until } from "./fake-provider.ts";
-import { deafUrl, reply, startRawServer } from "./raw-server.ts";
+import { describe, expect, test } from "vitest";
+import { createWavespeed } from "../../shared/wavespeed/mod.ts";
+import { fakeModels } from "../../supabase/local/fake-wavespeed/catalogue.ts";
+import { type Provider, startProvider } from "./fake-provider.ts";
 
-async function pictureAt(url = "") {
-  const response = await fetch(url);
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  const { width, height, format } = await sharp(bytes).metadata();
-  return { bytes, width, height, format, contentType: response.headers.get("content-type") };
+/** A request that the client does not make, with the key unless other headers are given. */
+async function ask(
+  { fake }: Provider,
+  line: string,
+  body?: unknown,
+  headers: Record<string, string> = { authorization: `Bearer ${fake.apiKey}` },
+) {
+  const [method, path] = line.split(" ");
+  const request = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+  const response = await fetch(`${fake.url}/api/v3/${path}`, request);
+  return { status: response.status, body: await response.json() };
 }
 
-describe("pictures", () => {
-  test.each([
-    ["wavespeed-ai/flux-dev", { size: "300*444", output_format: "png" }, [300, 444, "png"]],
-    ["wavespeed-ai/flux-schnell", { size: "1344*768" }, [1344, 768, "jpeg"]],
-    ["wavespeed-ai/z-image/turbo", { size: "256*1536", output_format: "webp" }, [256, 1536, "webp"]],
-    ["wavespeed-ai/qwen-image/text-to-image", {}, [1024, 1024, "jpeg"]],
-    ["bytedance/seedream-v4", { size: "2560*1440" }, [2560, 1440, "jpeg"]],
-    ["google/nano-banana/text-to-image", { aspect_ratio: "16:9" }, [1360, 768, "png"]],
-    ["google/nano-banana/text-to-image", { aspect_ratio: "4:5", output_format: "jpeg" }, [912, 1152, "jpeg"]],
-  ])("of %s for %o decode to %j", async (modelId, input, [width, height, format]) => {
-    const { make } = await startProvider();
-    const prediction = await make(input, { modelId });
-    expect(prediction.status).toBe("completed");
-    const picture = await pictureAt(prediction.outputs[0]);
-    expect([picture.width, picture.height, picture.format]).toEqual([width, height, format]);
-    expect(picture.contentType).toBe(`image/${format}`);
-  });
-
-  test("are served without a key, as many as asked, with the bytes that the journal names", async () => {
-    const { fake, make, journal } = await startProvider();
-    const { outputs } = await make({ num_images: 3, seed: 1 });
-    const [entry] = (await journal()).predictions;
-    const hashes = await Promise.all(outputs.map(async (url) => {
-      const { bytes } = await pictureAt(url);
-      return createHash("sha256").update(bytes).digest("hex");
-    }));
-    expect(new Set(hashes).size).toBe(3);
-    expect(entry?.outputs.map(({ sha256 }) => sha256)).toEqual(hashes);
-    expect(outputs).toEqual(entry?.outputs.map(({ path }) => fake.url + path));
-    expect((await fetch(`${fake.url}/output/${"0".repeat(32)}-0.jpeg`)).status).toBe(404);
-  });
-
-  test("of an edit model are drawn over the reference image", async () => {
-    const { wavespeed, make } = await startProvider();
-    const modelId = "wavespeed-ai/qwen-image/edit-plus";
-    const upload = async (background: string) => {
-      const bytes = await sharp({ create: { width: 90, height: 60, channels: 3, background } }).png()
-        .toBuffer();
-      const uploaded = await wavespeed.upload(
-        new Blob([new Uint8Array(bytes)], { type: "image/png" }),
-        "in.png",
-      );
-      if (uploaded.kind !== "ok") throw new Error(uploaded.kind);
-      return uploaded.value.url;
-    };
-    const made = async (...images: string[]) => {
-      const { outputs } = await make({ images, seed: 3, size: "320*256", output_format: "png" }, { modelId });
-      return await pictureAt(outputs[0]);
-    };
-    const [red, green] = [await upload("#ff0000"), await upload("#00ff00")];
-    const [overRed, overGreen, pinned] = [await made(red), await made(green), await made(red, green)];
-    expect([overRed.width, overRed.height]).toEqual([320, 256]);
-    const [r, g] = (await sharp(overRed.bytes).stats()).channels.map(({ mean }) => mean);
-    const [r2, g2] = (await sharp(overGreen.bytes).stats()).channels.map(({ mean }) => mean);
-    expect(r).toBeGreaterThan((g ?? 0) + 30);
-    expect(g2).toBeGreaterThan((r2 ?? 0) + 30);
-    expect(Buffer.compare(pinned.bytes, overRed.bytes)).not.toBe(0);
-  });
-
-  test("of an edit model fail with 1402 when an image cannot be reached or is none", async () => {
-    const { fake, make } = await startProvider();
-    for (
-      const url of [
-        await deafUrl(),
-        `${fake.url}/upload/none`,
-        `${fake.url}/control`,
-        "file:///etc/hostname",
-        "nonsense",
-      ]
-    ) {
-      const prediction = await make({ images: [url] }, { modelId: "google/nano-banana/edit" });
-      expect(prediction, url).toMatchObject({ status: "failed", errorCode: 1402, outputs: [] });
-    }
-  });
-});
-
-describe("callbacks", () => {
-  test("are signed, bare, and sent once when they are acknowledged", async () => {
-    const { fake, make, journal } = await startProvider();
-    const hook = await startHook();
-    const prediction = await make({}, { webhookUrl: hook.url });
-    const callback = await until(() => hook.callbacks[0] ?? null);
-    const nowSeconds = Math.floor(Date.now() / 1000);
-    expect(await verifyWebhook({ ...callback, secrets: [fake.webhookSecret], nowSeconds })).toEqual({
-      valid: true,
-    });
-    expect(callback.headers.get("webhook-id")).toBe(prediction.id);
-    expect(parsePrediction(callback.body)).toEqual({ kind: "prediction", prediction });
-    expect((await journal()).predictions[0]?.callbacks).toEqual({ sent: 1, dropped: 0 });
-    expect(hook.callbacks).toHaveLength(1);
-  });
-
-  test("tell of failures too", async () => {
-    const { make, control } = await startProvider();
-    const hook = await startHook();
-    await control({ failTasks: true, failure: { code: 5000, message: "Internal error." } });
-    await make({}, { webhookUrl: hook.url });
-    const callback = await until(() => hook.callbacks[0] ?? null);
-    expect(parsePrediction(callback.body)).toMatchObject({
-      prediction: { status: "failed", errorCode: 5000 },
-    });
-  });
-
-  test("are repeated with the same id until they are acknowledged, and no longer", async () => {
-    const { make } = await startProvider();
-    const hook = await startHook([200, 500, 302]);
-    const first = await make({}, { webhookUrl: hook.url });
-    await until(() => hook.callbacks[0] ?? null);
-    const second = await make({}, { webhookUrl: hook.url });
-    // A repetition of the first would be due before those of the second.
-    await until(() => hook.callbacks[3] ?? null);
-    const ids = hook.callbacks.map(({ headers }) => headers.get("webhook-id"));
-    expect(ids).toEqual([first.id, second.id, second.id, second.id]);
-  });
-
-  test("are not sent for a task that was deleted while it was being made", async () => {
-    const { wavespeed, submit, make } = await startProvider();
-    const hook = await startHook();
-    const held: Socket[] = [];
-    const slow = await startRawServer((socket) => held.push(socket));
-    onTestFinished(() => slow.close());
-    const more = { modelId: "google/nano-banana/edit", webhookUrl: hook.url };
-    const submission = await submit({ images: [slow.url] }, more);
+describe("the stand-in", () => {
+  test("a submit is accepted with its input, then its result is completed and has no input", async () => {
+    const { submit, ended } = await startProvider();
+    const submission = await submit({ seed: 7, unknown_key: true });
     if (submission.kind !== "accepted") throw new Error(submission.kind);
-    const socket = await until(() => held[0] ?? null);
-    await wavespeed.delete(submission.taskId);
-    socket.end(reply(404, ""));
-    const other = await make({}, { webhookUrl: hook.url });
-    await until(() => hook.callbacks[0] ?? null);
-    expect(hook.callbacks.map(({ headers }) => headers.get("webhook-id"))).toEqual([other.id]);
-    expect(await wavespeed.result(submission.taskId)).toMatchObject({ prediction: { status: "deleted" } });
+    expect(submission.status).toBe("created");
+    expect(submission.taskId).toMatch(/^[0-9a-f]{32}$/);
+    const resolved = { prompt: "a red fox", size: "256*256", seed: 7, num_images: 1, guidance_scale: 3.5 };
+    expect(submission.prediction.input).toMatchObject(resolved);
+    expect(submission.prediction.input).not.toHaveProperty("unknown_key");
+    const prediction = await ended(submission);
+    expect(prediction).toMatchObject({
+      id: submission.taskId,
+      model: "wavespeed-ai/flux-dev",
+      status: "completed",
+      flagged: [false],
+    });
+    expect(prediction).not.toHaveProperty("input");
+    expect(prediction.outputs).toHaveLength(1);
+    expect(prediction.createdAt).toBe(submission.prediction.createdAt);
   });
 
-  test("can be dropped a number of times, and sent again on demand", async () => {
-    const { make, control, journal } = await startProvider();
-    const hook = await startHook();
-    await control({ dropCallbacks: 1 });
-    const lost = await make({}, { webhookUrl: hook.url });
-    await until(async () => (await journal()).predictions[0]?.callbacks.dropped === 1 ? true : null);
-    const told = await make({}, { webhookUrl: hook.url });
-    await until(() => hook.callbacks[0] ?? null);
-    expect(hook.callbacks.map(({ headers }) => headers.get("webhook-id"))).toEqual([told.id]);
-    expect((await control({ id: lost.id }, "/redeliver")).status).toBe(200);
-    const again = await until(() => hook.callbacks[1] ?? null);
-    expect(again.headers.get("webhook-id")).toBe(lost.id);
+  test.each([
+    [{ size: "100*100" }, "bad_input"],
+    [{ size: "1024x1024" }, "bad_input"],
+    [{ num_images: 5 }, "bad_input"],
+    [{ output_format: "gif" }, "bad_input"],
+    [{ seed: 1.5 }, "bad_input"],
+    [{ prompt: "" }, "bad_input"],
+  ])("the input %o is rejected as %s and makes no task", async (input, expected) => {
+    const { submit, journal } = await startProvider();
+    expect(await submit(input)).toMatchObject({ kind: "rejected", class: expected, httpStatus: 400 });
+    expect((await journal()).predictions).toEqual([]);
   });
 
-  test("can carry a signature that does not verify", async () => {
-    const { fake, make, control } = await startProvider();
-    const hook = await startHook();
-    await control({ badSignatures: 1 });
-    await make({}, { webhookUrl: hook.url });
-    const callback = await until(() => hook.callbacks[0] ?? null);
-    const nowSeconds = Math.floor(Date.now() / 1000);
-    expect(await verifyWebhook({ ...callback, secrets: [fake.webhookSecret], nowSeconds }))
-      .toEqual({ valid: false, reason: "mismatch" });
+  test("an unknown model, and a wrong key, are told apart", async () => {
+    const { fake, submit } = await startProvider();
+    expect(await submit({}, { modelId: "wavespeed-ai/no-such" })).toMatchObject({ class: "model_not_found" });
+    const stranger = createWavespeed({ baseUrl: fake.url, apiKey: "wrong" });
+    const submission = await stranger.submit({
+      modelId: "wavespeed-ai/flux-dev",
+      input: { prompt: "x" },
+      deadlineMs: 5000,
+    });
+    expect(submission).toMatchObject({ kind: "rejected", class: "unauthorized", httpStatus: 401 });
+    expect(await stranger.balance()).toMatchObject({ kind: "unavailable", cause: "unauthorized" });
   });
 
-  test("of a task that has not ended cannot be asked for", async () => {
-    const { submit, control } = await startProvider({ latencyMs: 60_000 });
+  test.each([
+    "GET balance",
+    "GET models",
+    "GET webhook/secret",
+    "GET predictions/x/result",
+    "DELETE predictions/x",
+    "POST predictions",
+    "POST predictions/delete",
+    "POST media/upload/binary",
+    "POST media/uploads",
+    "POST wavespeed-ai/flux-dev",
+    "GET nothing",
+  ])("%s is answered with 401 without the key, however it is sent", async (line) => {
+    const provider = await startProvider();
+    const { apiKey } = provider.fake;
+    const others: Record<string, string>[] = [
+      {},
+      { authorization: "Bearer wrong" },
+      { authorization: apiKey },
+      { "x-api-key": apiKey },
+    ];
+    for (const headers of others) {
+      const body = line.startsWith("POST") ? { prompt: "a fox" } : undefined;
+      expect(await ask(provider, line, body, headers)).toEqual({
+        status: 401,
+        body: { code: 401, message: "Invalid API key", data: null },
+      });
+    }
+    expect((await provider.journal()).predictions).toEqual([]);
+  });
+
+  test.each(fakeModels.map(({ id, schema }) => [id, schema] as const))(
+    "%s echoes its defaults, drops unknown keys and needs what its schema requires",
+    async (modelId, schema) => {
+      const provider = await startProvider({ latencyMs: 60_000 });
+      const images = schema.required.includes("images") ? { images: ["https://a.example/1"] } : {};
+      const given = { prompt: "a fox", ...images };
+      const defaults = Object.entries(schema.properties).flatMap(([name, property]) =>
+        property.default === undefined ? [] : [[name, property.default]]
+      );
+      const { body } = await ask(provider, `POST ${modelId}`, { ...given, unknown_key: 1, strength: 2 });
+      expect(body.data.input).toEqual({ ...Object.fromEntries(defaults), ...given });
+      for (const name of schema.required) {
+        const lacking = { ...given, [name]: undefined };
+        const answer = await ask(provider, `POST ${modelId}`, lacking);
+        expect(answer).toMatchObject({ status: 400, body: { code: 400, message: `${name} is required` } });
+      }
+    },
+  );
+
+  test.each(["", "[]", "null", '"text"', "{"])("a submit with the body %j is bad input", async (body) => {
+    const { fake } = await startProvider();
+    const headers = { authorization: `Bearer ${fake.apiKey}` };
+    const response = await fetch(`${fake.url}/api/v3/wavespeed-ai/flux-dev`, {
+      method: "POST",
+      headers,
+      body,
+    });
+    expect([response.status, (await response.json()).code]).toEqual([400, 400]);
+  });
+
+  test("a result is told under both of the addresses that are documented", async () => {
+    const provider = await startProvider();
+    const { id } = await provider.make();
+    const [short, long] = [`GET predictions/${id}`, `GET predictions/${id}/result`];
+    const answer = await ask(provider, long);
+    expect(answer).toMatchObject({ status: 200, body: { code: 200, data: { id, status: "completed" } } });
+    expect(await ask(provider, short)).toEqual(answer);
+    expect(answer.body.data.urls.get).toBe(`${provider.fake.url}/api/v3/predictions/${id}/result`);
+  });
+
+  test("a task goes from created through processing to its end", async () => {
+    const { wavespeed, submit, control, ended } = await startProvider({ latencyMs: 60_000 });
     const submission = await submit();
     if (submission.kind !== "accepted") throw new Error(submission.kind);
-    expect((await control({ id: submission.taskId }, "/redeliver")).status).toBe(409);
-    expect((await control({ id: "none" }, "/redeliver")).status).toBe(404);
-  });
-});
-
-describe("faults", () => {
-  test("a held answer to a submit comes when it is released; its task has run meanwhile", async () => {
-    const { submit, control, journal } = await startProvider();
-    await control({ holdSubmitAnswers: true });
-    let answered = false;
-    const submission = submit().finally(() => answered = true);
-    await until(async () => (await journal()).predictions[0]?.status === "completed" ? true : null);
-    expect(answered).toBe(false);
-    await control({ holdSubmitAnswers: false });
-    expect(await submission).toMatchObject({ kind: "accepted", status: "created" });
-  });
-
-  test("a dropped answer leaves the submit unknown and its task alive, and the next one is answered", async () => {
-    const { submit, control, journal } = await startProvider();
-    await control({ dropSubmitAnswers: 1 });
-    expect(await submit()).toMatchObject({ kind: "unknown", cause: "network" });
-    expect((await journal()).predictions).toHaveLength(1);
-    expect(await submit()).toMatchObject({ kind: "accepted" });
-  });
-
-  test("a rejected submit makes no task and is answered as told, as often as told", async () => {
-    const { submit, control, journal } = await startProvider();
-    await control({
-      rejectSubmits: 2,
-      rejection: {
-        httpStatus: 429,
-        body: { code: 429, message: "slow down" },
-        headers: { "retry-after": "3" },
-      },
-    });
-    expect(await submit()).toMatchObject({ kind: "rejected", class: "rate_limited", retryAfterSeconds: 3 });
-    await control({ rejection: { httpStatus: 502, body: "<html>bad gateway</html>", headers: {} } });
-    expect(await submit()).toMatchObject({ kind: "unknown", cause: "server_error" });
-    expect((await journal()).predictions).toEqual([]);
-    expect(await submit()).toMatchObject({ kind: "accepted" });
-  });
-
-  test("failing tasks fail as told, as often as told", async () => {
-    const { make, control } = await startProvider();
-    await control({ failTasks: 1, failure: { code: 1403, message: "no luck" } });
-    expect(await make()).toMatchObject({ status: "failed", errorCode: 1403, error: "no luck", outputs: [] });
-    expect(await make()).toMatchObject({ status: "completed" });
-  });
-
-  test("a moderated word fails its task with 1200", async () => {
-    const { make, control } = await startProvider();
-    await control({ moderateWords: ["Gore"] });
-    expect(await make({ prompt: "much gore" })).toMatchObject({ status: "failed", errorCode: 1200 });
-    expect(await make()).toMatchObject({ status: "completed" });
-  });
-
-  test("flags can be raised and left out", async () => {
-    const { make, control } = await startProvider();
-    await control({ flagOutputs: true });
-    expect((await make({ num_images: 2 })).flagged).toEqual([true, true]);
-    await control({ omitFlags: true });
-    expect((await make()).flagged).toEqual([]);
-  });
-
-  test("above its concurrency the account is refused, or made to wait", async () => {
-    const { submit, control, journal } = await startProvider({ latencyMs: 60_000, concurrency: 1 });
-    await submit();
-    expect(await submit()).toMatchObject({ kind: "rejected", class: "rate_limited", httpStatus: 429 });
-    await control({ concurrencyMode: "wait" });
-    expect(await submit()).toMatchObject({ kind: "accepted" });
-    const statuses = async () => (await journal()).predictions.map(({ status }) => status);
-    expect(await statuses()).toEqual(["processing", "created"]);
+    expect(submission.status).toBe("created");
+    const running = await wavespeed.result(submission.taskId);
+    expect(running).toMatchObject({ prediction: { status: "processing", outputs: [], inferenceMs: null } });
     await control({ latencyMs: 0 });
-    await until(async () => (await statuses()).every((status) => status === "completed") ? true : null);
+    expect(await ended(submission)).toMatchObject({ status: "completed", inferenceMs: expect.any(Number) });
   });
 
-  test("a waiting task starts when the one before it is deleted", async () => {
-    const { wavespeed, submit, control, journal } = await startProvider({
-      latencyMs: 60_000,
-      concurrency: 1,
-    });
-    await control({ concurrencyMode: "wait" });
-    const first = await submit();
-    await submit();
-    if (first.kind !== "accepted") throw new Error(first.kind);
-    await wavespeed.delete(first.taskId);
-    expect((await journal()).predictions.map(({ status }) => status)).toEqual(["deleted", "processing"]);
-  });
-
-  test("base64 output together with a callback is refused as the provider refuses it", async () => {
-    const { submit } = await startProvider();
-    const submission = await submit({ enable_base64_output: true }, { webhookUrl: "https://app.example/" });
-    expect(submission).toMatchObject({ kind: "rejected", class: "bad_input", httpStatus: 400 });
-  });
-
-  test("a setting that does not exist is refused, and a reset brings back the first settings", async () => {
-    const { make, control, journal } = await startProvider({ latencyMs: 1 });
-    expect((await control({ failTask: true })).status).toBe(400);
-    await control({ failTasks: true, latencyMs: 5 });
+  test("the balance is debited at the start and refunded after a failure", async () => {
+    const { wavespeed, make, submit, ended, control } = await startProvider();
+    const balance = async () => {
+      const answer = await wavespeed.balance();
+      return answer.kind === "ok" ? answer.value.balanceUsd : Number.NaN;
+    };
+    const before = await balance();
     await make();
-    await control({}, "/reset");
-    expect(await journal()).toMatchObject({ predictions: [], settings: { failTasks: false, latencyMs: 1 } });
+    expect(before - await balance()).toBeCloseTo(0.012, 6);
+    await control({ failTasks: 1, latencyMs: 60_000 });
+    const failing = await submit();
+    expect(before - await balance()).toBeCloseTo(0.024, 6);
+    await control({ latencyMs: 0 });
+    expect(await ended(failing)).toMatchObject({ status: "failed" });
+    expect(before - await balance()).toBeCloseTo(0.012, 6);
   });
 
-  test("the journal holds no prompt", async () => {
-    const { fake, submit } = await startProvider({ latencyMs: 60_000 });
-    await submit({ prompt: "a very private fox" });
-    expect(await (await fetch(`${fake.url}/control`)).text()).not.toContain("private");
+  test("the catalogue has an input schema for each model", async () => {
+    const { wavespeed } = await startProvider();
+    const models = await wavespeed.models();
+    if (models.kind !== "ok") throw new Error(models.kind);
+    expect(models.value.length).toBeGreaterThanOrEqual(8);
+    const flux = models.value.find(({ modelId }) => modelId === "wavespeed-ai/flux-dev");
+    expect(flux).toMatchObject({ basePriceUsd: 0.012, requestSchema: { required: ["prompt"] } });
   });
 
-  test("stop ends held answers and pending callbacks at once", async () => {
-    const { fake, make, submit, control } = await startProvider();
-    const hook = await startHook([500, 500, 500, 500]);
-    await make({}, { webhookUrl: hook.url });
-    await until(() => hook.callbacks[0] ?? null);
-    await control({ holdSubmitAnswers: true });
-    const held = submit();
-    await until(async () => (await (await fetch(`${fake.url}/control`)).json()).predictions[1] ?? null);
-    await fake.stop();
-    expect(["accepted", "unknown"]).toContain((await held).kind);
-    const delivered = hook.callbacks.length;
-    expect(delivered).toBeLessThan(4);
+  test("an upload can be fetched again, and the webhook secret is told to the key's owner", async () => {
+    const { fake, wavespeed } = await startProvider();
+    const bytes = new Uint8Array([1, 2, 3, 255]);
+    const upload = await wavespeed.upload(new Blob([bytes], { type: "image/png" }), "a b.png");
+    if (upload.kind !== "ok") throw new Error(upload.kind);
+    const stored = await fetch(upload.value.url);
+    expect(new Uint8Array(await stored.arrayBuffer())).toEqual(bytes);
+    expect(stored.headers.get("content-type")).toBe("image/png");
+    expect(await wavespeed.webhookSecret()).toEqual({ kind: "ok", value: { secret: fake.webhookSecret } });
+  });
+
+  test("an upload in two steps takes the file once, by PUT and without the key", async () => {
+    const provider = await startProvider();
+    const asked = { filename: "a.webp", size: 3, content_type: "image/webp" };
+    const { body } = await ask(provider, "POST media/uploads", asked);
+    const { download_url: url, upload } = body.data;
+    expect((await fetch(url)).status).toBe(404);
+    const put = () => fetch(upload.url, { method: upload.method, headers: upload.headers, body: "abc" });
+    expect((await put()).status).toBe(200);
+    const stored = await fetch(url);
+    expect([await stored.text(), stored.headers.get("content-type")]).toEqual(["abc", "image/webp"]);
+    expect((await put()).status).toBe(404);
+    expect(await (await fetch(url)).text()).toBe("abc");
+    expect(await ask(provider, "POST media/uploads", {})).toMatchObject({ status: 400 });
+    expect(await ask(provider, "POST media/upload/binary", {})).toMatchObject({ status: 400 });
   });
 });

@@ -5,9 +5,10 @@ import { execFile } from "node:child_process";
 import { connect } from "node:net";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { createWavespeed } from "../../shared/wavespeed/mod.ts";
-import { deafUrl, type RawServer, startRawServer } from "./raw-server.ts";
+import { deafUrl, type RawServer, reply, startRawServer } from "./raw-server.ts";
+import { accepted } from "./submitting.ts";
 
 const project = resolve(import.meta.dirname, "../..");
 const probe = join(import.meta.dirname, "submit-probe.ts");
@@ -23,20 +24,28 @@ const runtimes = [
 ];
 
 let resetting: RawServer;
+let closing: RawServer;
 let withoutTls: RawServer;
 beforeAll(async () => {
   resetting = await startRawServer((socket) => socket.resetAndDestroy());
+  closing = await startRawServer((socket) => socket.end());
   withoutTls = await startRawServer(() => {}, (socket) => socket.destroy());
 });
 afterAll(async () => {
   await resetting.close();
+  await closing.close();
   await withoutTls.close();
 });
 
-describe.each(runtimes)("under $runtime", ({ command, args }) => {
+describe.each(runtimes)("under $runtime", ({ runtime, command, args }) => {
   async function outcome(baseUrl: string): Promise<string> {
-    const { stdout } = await run(command, [...args, baseUrl], { cwd: project });
-    return stdout.trim();
+    return (await outcomes(baseUrl)).join();
+  }
+
+  /** Of one submit to each URL in turn, in one process. */
+  async function outcomes(...baseUrls: string[]): Promise<string[]> {
+    const { stdout } = await run(command, [...args, ...baseUrls], { cwd: project });
+    return stdout.trim().split("\n");
   }
 
   test("a refused connection was not sent", async () => {
@@ -52,10 +61,36 @@ describe.each(runtimes)("under $runtime", ({ command, args }) => {
     expect(await outcome(`http://${"a".repeat(64)}.invalid`)).toBe("rejected not_sent");
   });
 
+  // Without any resolver Node says EAI_AGAIN, which is not listed.
+  test.runIf(runtime === "Deno")("a name that a resolver does not know was not sent", async () => {
+    expect(await outcome("http://nonexistent.invalid")).toBe("rejected not_sent");
+  });
+
   test("a reset after the request is unknown", async () => {
     const before = resetting.requests.length;
     expect(await outcome(resetting.url)).toBe("unknown network");
     expect(resetting.requests.length - before).toBe(1);
+  });
+
+  test("a connection that is closed after the request, without an answer, is unknown", async () => {
+    const before = closing.requests.length;
+    expect(await outcome(closing.url)).toBe("unknown network");
+    expect(closing.requests.length - before).toBe(1);
+  });
+
+  test("a kept connection that is cut under the second POST is unknown, and the POST is not sent again", async () => {
+    const answers = ["keep", "cut", "keep"];
+    const server = await startRawServer((socket) => {
+      if (answers.shift() === "cut") socket.resetAndDestroy();
+      else socket.write(reply(200, accepted(), { Connection: "keep-alive" }));
+    });
+    onTestFinished(() => server.close());
+    expect(await outcomes(server.url, server.url, server.url)).toEqual([
+      "accepted",
+      "unknown network",
+      "accepted",
+    ]);
+    expect(server.requests).toHaveLength(3);
   });
 
   test("a failed TLS handshake is unknown: no text of it is pinned", async () => {

@@ -88,6 +88,21 @@ describe("parsePrediction", () => {
   });
 
   test.each([
+    ["2026-08-25T00:49:21.481196722Z", "2026-08-25T00:49:21.481Z"],
+    ["2026-08-25T00:49:21Z", "2026-08-25T00:49:21.000Z"],
+    ["2026-08-25T00:49:21.5+02:00", "2026-08-24T22:49:21.500Z"],
+    ["2026-08-25T00:49:21", null],
+    ["2026-08-25 00:49:21Z", null],
+    ["2026-13-25T00:49:21Z", null],
+    ["+275760-09-13T00:00:00Z", null],
+    ["soon 7", null],
+    ["1", null],
+    [1756082961, null],
+  ])("reads the time %s as %s", (time, expected) => {
+    expect(read({ created_at: time }).createdAt).toBe(expected);
+  });
+
+  test.each([
     ["created", "created", false],
     ["processing", "processing", false],
     ["pending", "created", false],

@@ -60,6 +60,7 @@ describe("verifyWebhook", () => {
     "Infinity",
     "-Infinity",
     "1e3",
+    "1e9",
     "1758798328.0",
     "+1758798328",
     "-1758798328",
@@ -98,6 +99,9 @@ describe("verifyWebhook", () => {
     `v3,${known[0]?.hex.slice(2)}`,
     `v3,${known[0]?.hex.toUpperCase()}`,
     `v1,${known[0]?.hex}`,
+    `v4,${known[0]?.hex}`,
+    `V3,${known[0]?.hex}`,
+    `v3 ,${known[0]?.hex}`,
     `${"x ".repeat(8)}${goodSignature}`,
   ])("refuses the signature header %s as malformed", async (header) => {
     const verdict = await verifyWebhook(delivery({ "webhook-signature": header }));
@@ -111,6 +115,25 @@ describe("verifyWebhook", () => {
     expect(await verifyWebhook(delivery({ "webhook-id": "another" }))).toEqual(mismatch);
     expect(await verifyWebhook(delivery({ "webhook-timestamp": String(nowSeconds + 1) }))).toEqual(mismatch);
     expect(await verifyWebhook({ ...delivery(), secrets: ["whsec_another"] })).toEqual(mismatch);
+  });
+
+  test.each([0, 1, body.length >> 1, body.length - 1])(
+    "refuses a body whose byte %i differs in one bit",
+    async (index) => {
+      const changed = Uint8Array.from(body, (byte, at) => at === index ? byte ^ 1 : byte);
+      expect(await verifyWebhook({ ...delivery(), body: changed })).toEqual({
+        valid: false,
+        reason: "mismatch",
+      });
+    },
+  );
+
+  test("refuses a body that is a byte longer or shorter, or the same JSON written again", async () => {
+    const longer = Uint8Array.from([...body, 0x0a]);
+    const rewritten = new TextEncoder().encode(JSON.stringify(JSON.parse(bodyText), null, 1));
+    for (const changed of [longer, body.subarray(0, -1), new Uint8Array(), rewritten]) {
+      expect(await verifyWebhook({ ...delivery(), body: changed })).toMatchObject({ reason: "mismatch" });
+    }
   });
 
   test("takes an empty secret for no secret, so that nobody can sign with it", async () => {

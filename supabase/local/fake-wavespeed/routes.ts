@@ -13,8 +13,8 @@ const List = z.object({
   page_size: z.number().int().min(1).max(100).default(100),
   model: z.string().optional(),
   status: z.string().optional(),
-  created_after: z.string().optional(),
-  created_before: z.string().optional(),
+  created_after: z.iso.datetime({ offset: true }).optional(),
+  created_before: z.iso.datetime({ offset: true }).optional(),
 });
 
 function data(value: unknown): Response {
@@ -95,12 +95,13 @@ async function list(world: World, request: Request): Promise<Response> {
   const query = List.safeParse(await readJson(request));
   if (!query.success) return refuse(400, "Invalid parameters");
   const { page, page_size: size, model, status, created_after: after, created_before: before } = query.data;
-  const matching = [...world.tasks.values()].filter((task) =>
+  // Tasks are kept in the order of their making, which several of one millisecond would not tell.
+  const matching = [...world.tasks.values()].reverse().filter((task) =>
     (model === undefined || task.model.id === model) &&
     (status === undefined || task.status === status) &&
     (after === undefined || task.createdAtMs >= Date.parse(after)) &&
     (before === undefined || task.createdAtMs <= Date.parse(before))
-  ).sort((a, b) => b.createdAtMs - a.createdAtMs);
+  );
   const items = matching.slice((page - 1) * size, page * size)
     .map((task) => ({
       ...world.prediction(task),

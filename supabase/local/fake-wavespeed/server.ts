@@ -72,7 +72,9 @@ function serveOutput(world: World, path: string): Response {
 
 async function serveUpload(world: World, request: Request, name: string): Promise<Response> {
   const upload = world.uploads.get(name);
-  if (request.method === "PUT" && upload === null) {
+  if (request.method === "PUT") {
+    // Only what was announced, and once.
+    if (upload !== null) return new Response("Not found", { status: 404 });
     const contentType = request.headers.get("content-type") ?? "application/octet-stream";
     world.uploads.set(name, { bytes: new Uint8Array(await request.arrayBuffer()), contentType });
     return new Response(null, { status: 200 });
@@ -96,7 +98,7 @@ async function serveControl(world: World, request: Request, path: string): Promi
   if (path === "/control/redeliver") {
     const task = world.tasks.get(String(body["id"]));
     if (task === undefined) return Response.json({ error: "no such task" }, { status: 404 });
-    if (!world.redeliver(task)) return Response.json({ error: "not ended" }, { status: 409 });
+    if (!world.redeliver(task)) return Response.json({ error: "no callback to repeat" }, { status: 409 });
     return Response.json({ redelivering: task.id });
   }
   const settings = Settings.partial().safeParse(body);

@@ -95,7 +95,7 @@ export class World {
 
   /** Sends the callback of an ended task again; false for a task that had none. */
   redeliver(task: Task): boolean {
-    if (task.status !== "completed" && task.status !== "failed") return false;
+    if (task.webhookUrl === null || (task.status !== "completed" && task.status !== "failed")) return false;
     this.#track(this.#callBack(task));
     return true;
   }
