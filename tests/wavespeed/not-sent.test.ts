@@ -62,9 +62,11 @@ describe.each(runtimes)("under $runtime", ({ runtime, command, args }) => {
   });
 
   // Without any resolver Node says EAI_AGAIN, which is not listed.
-  test.runIf(runtime === "Deno")("a name that a resolver does not know was not sent", async () => {
-    expect(await outcome("http://nonexistent.invalid")).toBe("rejected not_sent");
-  });
+  if (runtime === "Deno") {
+    test("a name that a resolver does not know was not sent", async () => {
+      expect(await outcome("http://nonexistent.invalid")).toBe("rejected not_sent");
+    });
+  }
 
   test("a reset after the request is unknown", async () => {
     const before = resetting.requests.length;
