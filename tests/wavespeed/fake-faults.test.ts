@@ -130,7 +130,7 @@ describe("faults", () => {
 
   test("a process ends by itself once the stand-in in it was stopped in the middle of everything", async () => {
     const probe = join(import.meta.dirname, "stop-probe.ts");
-    const { stdout } = await promisify(execFile)(process.execPath, [probe], { timeout: 5000 });
+    const { stdout } = await promisify(execFile)(process.execPath, [probe], { timeout: 10_000 });
     expect(stdout.trim()).toBe("stopped with 0 timers");
   });
 

@@ -1,5 +1,5 @@
-// Stops a stand-in that runs a task, and one that draws from an input that never comes, holds an answer and waits to repeat a
-// callback. Nothing here ends the process: a timer or a request that is left behind keeps it alive.
+// Stops a stand-in that runs a task, and one that draws from an input that never comes, holds an answer and waits to
+// repeat a callback. Nothing here ends the process: a timer or a request that is left behind keeps it alive.
 
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
@@ -18,7 +18,10 @@ const { promise: bothCame, resolve } = Promise.withResolvers<void>();
 const awaited = new Set(["POST /refusing", "GET /silent"]);
 const other = createServer((incoming, outgoing) => {
   incoming.resume();
-  if (incoming.url === "/refusing") outgoing.writeHead(500).end();
+  if (incoming.url === "/refusing") {
+    // An idle connection, kept for the next request, would look like one that was left behind.
+    outgoing.writeHead(500, { connection: "close" }).end();
+  }
   awaited.delete(`${incoming.method} ${incoming.url}`);
   if (awaited.size === 0) resolve();
 });
