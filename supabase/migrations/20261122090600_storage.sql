@@ -16,4 +16,6 @@ create policy "owners read their reference images" on storage.objects
 
 create policy "owners upload their reference images" on storage.objects
   for insert to authenticated
-  with check (bucket_id = 'generation-inputs' and (storage.foldername(name))[1] = (select auth.uid())::text);
+  with check (bucket_id = 'generation-inputs' and (storage.foldername(name))[1] = (select auth.uid())::text
+    -- Whoever normalises such a name would look in another folder.
+    and not string_to_array(name, '/') && '{"",.,..}'::text[]);

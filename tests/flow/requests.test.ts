@@ -46,6 +46,11 @@ describe("start-generation", () => {
     expect(await balance(app)).toBe(before);
   });
 
+  it("names a field that does not exist, but does not send a whole text back", async () => {
+    const answer = await tap(app, { ...request, ["x".repeat(60_000)]: 1 });
+    expect([answer.status, answer.body["fields"]]).toEqual([400, ["x".repeat(100)]]);
+  });
+
   it("needs an Idempotency-Key that is a UUID", async () => {
     const answer = await call(app, "start-generation", request);
     expect([answer.status, answer.body["code"]]).toEqual([400, "idempotency_key_missing"]);
@@ -141,6 +146,20 @@ describe("reference images", () => {
       contentType: "image/png",
     });
     expect(upload.error?.message).toMatch(/row-level security/);
+    const climbing = await fetch(
+      `${app.target.url}/storage/v1/object/generation-inputs/${app.userId}%2f..%2f${stranger}%2fa.png`,
+      {
+        method: "POST",
+        headers: {
+          apikey: app.target.publishableKey,
+          authorization: `Bearer ${app.token}`,
+          "content-type": "image/png",
+        },
+        body: pixel,
+      },
+    );
+    expect(climbing.ok).toBe(false);
+    await climbing.body?.cancel();
   });
 });
 

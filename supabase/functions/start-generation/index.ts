@@ -12,6 +12,10 @@ import { json, problem, refused } from "../_shared/answers.ts";
 import { parseJson } from "../_shared/body.ts";
 import { userEndpoint } from "../_shared/endpoint.ts";
 
+/** A misspelt field is named back; a body that came as a field name is not. */
+const maxNamedFields = 20;
+const maxNameLength = 100;
+
 export default userEndpoint(maxStartBytes, async ({ request, body, userId, traceId, backend }) => {
   const key = IdempotencyKey.safeParse(request.headers.get(idempotencyKeyHeader)?.toLowerCase());
   if (!key.success) return problem("idempotency_key_missing", traceId, { fields: ["Idempotency-Key"] });
@@ -24,7 +28,9 @@ export default userEndpoint(maxStartBytes, async ({ request, body, userId, trace
     const fields = asked.error.issues.flatMap((issue) =>
       issue.code === "unrecognized_keys" ? issue.keys : [issue.path.join(".")]
     );
-    return problem("invalid_request", traceId, { fields: [...new Set(fields)] });
+    return problem("invalid_request", traceId, {
+      fields: [...new Set(fields)].slice(0, maxNamedFields).map((name) => name.slice(0, maxNameLength)),
+    });
   }
   const started = await start(backend, { userId, idempotencyKey: key.data, request: asked.data, traceId });
   if (started.kind === "refused") return refused(started.refusal, traceId);

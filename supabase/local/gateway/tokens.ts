@@ -28,6 +28,7 @@ export interface Tokens {
 }
 
 const AUDIENCE = "authenticated";
+const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
 
 export async function createTokens(options: { signingKey: JWK; issuer: string }): Promise<Tokens> {
   const { signingKey, issuer } = options;
@@ -56,7 +57,9 @@ export async function createTokens(options: { signingKey: JWK; issuer: string })
           audience: AUDIENCE,
           requiredClaims: ["sub", "exp", "role"],
         });
-        if (protectedHeader.kid !== kid) throw new InvalidToken("invalid");
+        // The claims go into statements as they are: a role that is a list or a sub that is no UUID is nobody's.
+        const isUser = typeof payload["role"] === "string" && uuidForm.test(String(payload.sub));
+        if (protectedHeader.kid !== kid || !isUser) throw new InvalidToken("invalid");
         return payload as JwtClaims;
       } catch (error) {
         throw new InvalidToken(error instanceof errors.JWTExpired ? "expired" : "invalid");
