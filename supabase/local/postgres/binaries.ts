@@ -41,7 +41,7 @@ export async function provideBinaries(major: Major, home: string): Promise<Binar
   const { version } = JSON.parse(await readFile(join(source, "package.json"), "utf8")) as { version: string };
   const target = join(home, `postgres-${version}`);
   if (!(await exists(join(target, "bin", "postgres")))) await copyTree(source, target);
-  await addExtensions(join(target, "share", "postgresql", "extension"));
+  await addStandIns(join(target, "share", "postgresql", "extension"));
   return { initdb: join(target, "bin", "initdb"), postgres: join(target, "bin", "postgres") };
 }
 
@@ -91,8 +91,10 @@ async function makeLinks(root: string): Promise<void> {
   }
 }
 
-async function addExtensions(target: string): Promise<void> {
+/** Into the `extension` folder of a Postgres of one's own; `except` names extensions that are there for real. */
+export async function addStandIns(target: string, except: readonly string[] = []): Promise<void> {
   for (const name of await readdir(extensionsDirectory)) {
+    if (except.includes(name.split(/\.|--/)[0]!)) continue;
     const text = await readFile(join(extensionsDirectory, name), "utf8");
     const path = join(target, name);
     if ((await readFile(path, "utf8").catch(() => null)) === text) continue;

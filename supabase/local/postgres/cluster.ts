@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { join, resolve } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { accountFor } from "./account.ts";
-import { type Major, provideBinaries } from "./binaries.ts";
+import { type Binaries, type Major, provideBinaries } from "./binaries.ts";
 import { startGuard } from "./guard.ts";
 import { projectLocalDirectory, reachableHome } from "./home.ts";
 import { ensureData } from "./initdb.ts";
@@ -22,6 +22,10 @@ export interface ClusterOptions {
   port?: number;
   /** Survive a power cut: fsync and full pages. Default false, which makes a local stack several times faster. */
   durable?: boolean;
+  /** Default: npm's. Others must be of version `major`, where the account that runs Postgres can reach them. */
+  binaries?: Binaries;
+  /** Server settings besides our own, e.g. `shared_preload_libraries`. */
+  settings?: Readonly<Record<string, string>>;
 }
 
 export interface Cluster {
@@ -49,18 +53,23 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const major = options.major ?? 17;
   const wanted = resolve(options.dataDirectory);
   const account = await accountFor(join(wanted, pgdataName(major)));
-  const [home, binariesHome] = await Promise.all([
-    reachableHome(wanted, account),
-    reachableHome(projectLocalDirectory, account),
-  ]);
-  const binaries = await provideBinaries(major, binariesHome);
+  const home = await reachableHome(wanted, account);
+  const binaries = options.binaries ??
+    await provideBinaries(major, await reachableHome(projectLocalDirectory, account));
   const pgdata = join(home, pgdataName(major));
   await ensureData(binaries, pgdata, account);
   await endOrphan(pgdata);
 
   for (let tries = 1;; tries++) {
     const port = options.port ?? await freePort();
-    const server = await launch({ binaries, pgdata, port, account, durable: options.durable ?? false });
+    const server = await launch({
+      binaries,
+      pgdata,
+      port,
+      account,
+      durable: options.durable ?? false,
+      settings: options.settings ?? {},
+    });
     if (server.ready) {
       return describe({
         child: server.child,

@@ -11,10 +11,25 @@ const perDatabase = ["schemas.sql", "auth.sql", "storage.sql", "realtime.sql"];
 /** Any number will do, as long as it is always the same: two callers must not alter one role at once. */
 const platformLock = 7_325_001;
 
+/**
+ * What the API roles may do with what a migration makes in public. "new": nothing until it is granted, as on hosted
+ * projects since 2026-05-30 and on all since 2026-10-30. "old": everything.
+ */
+export type DefaultPrivileges = "new" | "old";
+
+export interface PlatformOptions {
+  /** Default: "postgres". */
+  database?: string;
+  /** Default: "new". */
+  defaultPrivileges?: DefaultPrivileges;
+}
+
 /** Gives a database what a hosted project starts with. Run as often as you like; 0.1 s when all is there. */
-export async function preparePlatform(cluster: Cluster, database = "postgres"): Promise<void> {
+export async function preparePlatform(cluster: Cluster, options: PlatformOptions = {}): Promise<void> {
+  const { database = "postgres", defaultPrivileges = "new" } = options;
+  const names = defaultPrivileges === "new" ? [...perDatabase, "new-default-privileges.sql"] : perDatabase;
   const files = await Promise.all(
-    ["roles.sql", ...perDatabase].map((name) => readFile(join(platformDirectory, name), "utf8")),
+    ["roles.sql", ...names].map((name) => readFile(join(platformDirectory, name), "utf8")),
   );
   const [roles, ...rest] = files;
   // Advisory locks are per database: this one, that all callers share, guards the roles, which are per server.
@@ -37,17 +52,18 @@ export async function preparePlatform(cluster: Cluster, database = "postgres"): 
 /** Makes the template anew: platform and migrations, and nobody connected to it. */
 export async function createTemplate(
   cluster: Cluster,
-  options: { directory: string; name: string },
+  options: { directory: string; name: string; defaultPrivileges?: DefaultPrivileges },
 ): Promise<void> {
+  const { directory, name, defaultPrivileges } = options;
   const sql = connect(cluster.adminUrl);
   try {
-    await sql`drop database if exists ${sql(options.name)} with (force)`;
-    await sql`create database ${sql(options.name)} template template0`;
+    await sql`drop database if exists ${sql(name)} with (force)`;
+    await sql`create database ${sql(name)} template template0`;
   } finally {
     await sql.end();
   }
-  await preparePlatform(cluster, options.name);
-  await migrate(cluster, { directory: options.directory, database: options.name });
+  await preparePlatform(cluster, { database: name, defaultPrivileges });
+  await migrate(cluster, { directory, database: name });
 }
 
 /** A copy of the template, owned by `postgres` as the original is: ownership is the one thing not copied. */

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { type Node, parse } from "libpg-query";
 import postgres from "postgres";
 import type { Cluster } from "./cluster.ts";
-import { platformTableOf, refusedRole, type Statement } from "./supautils.ts";
+import { refusalOf, runsAsPlatform, type Statement } from "./supautils.ts";
 
 interface Migration {
   readonly version: string;
@@ -94,11 +94,9 @@ async function split(migration: Migration): Promise<Statement[]> {
 async function apply(sql: postgres.Sql, migration: Migration, statements: Statement[]): Promise<void> {
   await sql.begin(async (transaction) => {
     for (const statement of statements) {
-      const role = refusedRole(statement.node);
-      if (role) {
-        throw failure(migration, statement.line, `"${role}" is a reserved role: hosted refuses to change it`);
-      }
-      const asPlatform = platformTableOf(statement.node) !== null;
+      const refusal = refusalOf(statement.node);
+      if (refusal) throw failure(migration, statement.line, `42501 ${refusal}`);
+      const asPlatform = runsAsPlatform(statement.node);
       try {
         if (asPlatform) await transaction`reset session authorization`;
         await transaction.unsafe(statement.text);

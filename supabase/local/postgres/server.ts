@@ -17,14 +17,20 @@ export interface Launch {
   port: number;
   account: Account;
   durable: boolean;
+  settings: Readonly<Record<string, string>>;
 }
 
 export async function launch(
-  { binaries, pgdata, port, account, durable }: Launch,
+  { binaries, pgdata, port, account, durable, settings }: Launch,
 ): Promise<{ ready: boolean; child: ChildProcess; log: string }> {
   const logFile = `${pgdata}.log`;
   const log = await open(logFile, "w", 0o600);
-  const child = spawn(binaries.postgres, ["-D", pgdata, ...serverSettings(port, durable)], {
+  const given = Object.entries({ ...preloaded, ...settings, ...serverSettings(port, durable) });
+  const child = spawn(binaries.postgres, [
+    "-D",
+    pgdata,
+    ...given.flatMap(([name, value]) => ["-c", `${name}=${value}`]),
+  ], {
     ...account,
     cwd: "/",
     env: serverEnvironment(),
@@ -56,8 +62,12 @@ async function becomesReady(child: ChildProcess, pgdata: string): Promise<boolea
   return false;
 }
 
-function serverSettings(port: number, durable: boolean): string[] {
-  const settings: Record<string, string> = {
+/** Hosted preloads it; without that its view only says so. */
+const preloaded = { shared_preload_libraries: "pg_stat_statements" };
+
+/** Not to be overruled: where the server listens above all. */
+function serverSettings(port: number, durable: boolean): Record<string, string> {
+  return {
     listen_addresses: "127.0.0.1",
     port: String(port),
     unix_socket_directories: "",
@@ -70,7 +80,6 @@ function serverSettings(port: number, durable: boolean): string[] {
     statement_timeout: "2min", // hosted's limit for every role that has none of its own
     ...(durable ? {} : { fsync: "off", full_page_writes: "off" }),
   };
-  return Object.entries(settings).flatMap(([name, value]) => ["-c", `${name}=${value}`]);
 }
 
 /** Nothing of ours: PG* variables would redirect initdb, and secrets have no business in the server's environment. */
