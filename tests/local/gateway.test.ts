@@ -174,9 +174,11 @@ describe("credentials", () => {
     const { d, x, y } = await otherKey();
     const token = await forge({}, { kty: "EC", crv: "P-256", d, x, y });
     const headers = { apikey: stack.publishableKey, authorization: `Bearer ${token}` };
-    for (const path of [open, "/auth/v1/user", "/storage/v1/object/pictures/x.png"]) {
+    for (const path of [open, "/auth/v1/user"]) {
       expect((await get(path, headers)).status, path).toBe(401);
     }
+    const storage = await get("/storage/v1/object/pictures/x.png", headers);
+    expect([storage.status, await storage.json()]).toMatchObject([400, { statusCode: "403" }]);
   });
 
   test("the secret key does not work from a browser", async () => {

@@ -1,12 +1,14 @@
 // /rest/v1: the Data API, answered by @supabase/lite used as a library. Its faults are passed here, each with its reason.
 
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { ApiKeyResolver } from "@supabase/lite";
 import { App } from "@supabase/lite";
-import { createPostgresConnection } from "@supabase/lite/postgres";
-import { type Caller, type Callers, refuseKey } from "./caller.ts";
 import type { Log } from "../log.ts";
-import { restTypes } from "./rest-types.ts";
+import { type Caller, type Callers, refuseKey } from "./caller.ts";
+import { createRestCache } from "./rest-cache.ts";
+import { RestConnection, type RestRequest, restRequest } from "./rest-connection.ts";
+import { corrected } from "./rest-errors.ts";
+import type { SafeUpdate } from "./safeupdate.ts";
+import type { Event } from "./sql-commands.ts";
 
 export interface Rest {
   handle(request: Request): Promise<Response>;
@@ -20,34 +22,18 @@ export interface RestOptions {
 }
 
 const MAX_ROWS = 1000; // hosted's default
-const MAX_CONNECTIONS = 20;
-const STATEMENT_TIMEOUT_MS = 8000; // hosted: the authenticator role's, for statements and locks alike
+const SCHEMA = "public";
 
 // Lite prints the whole database error of every refused request, a row's values included, to the console. Values
 // do not belong in a log, and a refused request is not news: within lite the console is mute; 500s are logged below.
-const withinLite = new AsyncLocalStorage<true>();
 const printError = console.error;
 console.error = (...values: unknown[]) => {
-  if (!withinLite.getStore()) printError(...values);
+  if (!restRequest.getStore()) printError(...values);
 };
 
 export async function startRest({ adminUrl, callers, log }: RestOptions): Promise<Rest> {
-  const connection = createPostgresConnection({
-    url: adminUrl,
-    postgresOptions: {
-      types: restTypes,
-      max: MAX_CONNECTIONS,
-      onnotice: () => {},
-      connection: {
-        application_name: "rest",
-        statement_timeout: STATEMENT_TIMEOUT_MS,
-        lock_timeout: STATEMENT_TIMEOUT_MS,
-      },
-    },
-  });
-  // Left to itself, lite looks once whether any table has row level security and then grants ALL on every table of
-  // that schema to anon, authenticated and service_role. That would hide each GRANT a migration forgot.
-  Reflect.set(connection, "rlsState", "active");
+  const cache = createRestCache(adminUrl);
+  const connection = new RestConnection(adminUrl, cache.settingsOf);
 
   // Lite verifies HS256 tokens only. The gateway has verified the caller already and hands the claims over through
   // lite's own seam for API keys, so no second token exists.
@@ -60,7 +46,7 @@ export async function startRest({ adminUrl, callers, log }: RestOptions): Promis
   };
   const app = new App({
     connection,
-    api: { enabled: true, schemas: ["public"], max_rows: MAX_ROWS },
+    api: { enabled: true, schemas: [SCHEMA], max_rows: MAX_ROWS, pg_safe_update: true },
     auth: { enabled: false },
     storage: { enabled: false },
     studio: { enabled: false },
@@ -68,6 +54,7 @@ export async function startRest({ adminUrl, callers, log }: RestOptions): Promis
     options: { server: { admin: false, disableStudio: true, apiKeys: { resolver } } },
   });
   await app.init();
+  await cache.watch(() => connection.clearSchemaCache());
   await connection.introspect({ useCache: true }); // 80 to 165 ms that the first request would pay
 
   return {
@@ -82,12 +69,33 @@ export async function startRest({ adminUrl, callers, log }: RestOptions): Promis
       headers.delete("user-agent"); // lite refuses secret keys from browsers; that was checked with the real key
       const passed = new Request(request, { headers });
       callerOf.set(passed, identity.caller);
-      const response = await withinLite.run(true, () => app.fetch(passed));
+      const carried = carry(await cache.safeUpdate(), request, path);
+      const answer = await restRequest.run(carried, () => app.fetch(passed));
+      const response = carried.error
+        ? await corrected(answer, carried.error, identity.caller.role === "anon")
+        : answer;
       if (response.status >= 500) log(`rest: ${request.method} ${path} answered ${response.status}`);
       return response;
     },
-    stop: () => connection.close(),
+    stop: async () => {
+      await Promise.all([connection.close(), cache.close()]);
+    },
   };
+}
+
+const eventOf: Record<string, Event> = { POST: "insert", PATCH: "update", DELETE: "delete" };
+
+function carry(safeUpdate: SafeUpdate, request: Request, path: string): RestRequest {
+  const [name = "", called] = decodeURIComponent(path).split("/").slice(3).filter(Boolean);
+  if (name === "rpc" && called) {
+    const call = `${SCHEMA}.${called}`;
+    return { unfiltered: safeUpdate.find([{ call }]), statementTimeout: safeUpdate.statementTimeout(call) };
+  }
+  const event = eventOf[request.method];
+  const upserts = request.method === "PUT" || /resolution=/.test(request.headers.get("prefer") ?? "");
+  const events = upserts ? ["insert", "update"] as const : event ? [event] : [];
+  const unfiltered = safeUpdate.find(events.map((each) => ({ write: `${SCHEMA}.${name}`, event: each })));
+  return { unfiltered, statementTimeout: null };
 }
 
 function refuse(refused: Parameters<typeof refuseKey>[0]): Response {
