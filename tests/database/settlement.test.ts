@@ -13,6 +13,9 @@ test("a callback that comes before the submit's answer settles by its attempt, a
     jobId: sent.jobId,
     attemptId: sent.attemptId,
   });
+  // What a callback leads to is told under the job's trace.
+  const { trace_id: traceId } = await scenario.job(sent.jobId);
+  expect(await scenario.deliver("early", 1, sent.attemptId)).toMatchObject({ traceId });
   await scenario.record(sent, { kind: "accepted", taskId: "early" });
   await scenario.record(sent, { kind: "unknown", cause: "timeout" });
   await scenario.record(sent, { kind: "rejected", class: "bad_input" });
@@ -189,13 +192,14 @@ test("32 callbacks and polls at once settle once", async () => {
 });
 
 test("an unverified callback with the right token makes a poll due, once in ten seconds; a wrong token does nothing", async () => {
-  const { attemptId } = await scenario.running(await db.addUser());
+  const { attemptId, jobId } = await scenario.running(await db.addUser());
+  const { trace_id: traceId } = await scenario.job(jobId);
   const hash = "f".repeat(64);
   expect(await kernel.noteCallback(attemptId, "0".repeat(64))).toEqual({ known: false, pollDue: false });
-  expect(await kernel.noteCallback(attemptId, hash)).toEqual({ known: true, pollDue: true });
-  expect(await kernel.noteCallback(attemptId, hash)).toEqual({ known: true, pollDue: false });
+  expect(await kernel.noteCallback(attemptId, hash)).toEqual({ known: true, pollDue: true, jobId, traceId });
+  expect(await kernel.noteCallback(attemptId, hash)).toEqual({ known: true, pollDue: false, jobId, traceId });
   expect((await kernel.claimPolls(attemptId, 1, attemptId)).polls).toHaveLength(1);
   await db.advance(11);
-  expect(await kernel.noteCallback(attemptId, hash)).toEqual({ known: true, pollDue: true });
+  expect(await kernel.noteCallback(attemptId, hash)).toEqual({ known: true, pollDue: true, jobId, traceId });
   expect(await scenario.attempt(attemptId)).toMatchObject({ unverified_callbacks: 3 });
 });
