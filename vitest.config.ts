@@ -36,6 +36,10 @@ export default defineConfig({
       }),
       // What passes locally and fails on a hosted project: see the table in supabase/local/README.md.
       room("traps", { globalSetup: "tests/traps/global-setup.ts", testTimeout: 60 * seconds }),
+      room("attack"),
+      // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
+      room("cli", { testTimeout: 60 * seconds }),
+      room("pg-cron"),
       room("flow", { globalSetup: "tests/flow/global-setup.ts", testTimeout: 60 * seconds }),
     ],
   },

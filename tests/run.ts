@@ -14,6 +14,9 @@ const checks: [name: string, command: string, args: string[]][] = [
   ["lint", "deno", ["lint", "--quiet"]],
 ];
 
+/** The gate runs these by commands of their own: they need more than `npm ci`. */
+const roomsApart = ["cli", "pg-cron"];
+
 const Summary = z.object({
   numPassedTests: z.number(),
   numFailedTests: z.number(),
@@ -52,7 +55,7 @@ try {
     "--reporter=default",
     "--reporter=json",
     `--outputFile.json=${outputFile}`,
-    ...asked,
+    ...asked.length === 0 ? roomsApart.flatMap((room) => ["--project", `!${room}`]) : asked,
   ]);
   const summary = Summary.parse(JSON.parse(await readFile(outputFile, "utf8")));
   passed += summary.numPassedTests;
