@@ -4,7 +4,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { buildInput, ProviderModel } from "../../shared/wavespeed/mod.ts";
-import { fakeModels, resolveInput } from "../../supabase/local/fake-wavespeed/catalogue.ts";
+import { fakeModels } from "../../supabase/local/fake-wavespeed/catalogue.ts";
+import { resolveInput } from "../../supabase/local/fake-wavespeed/input.ts";
 
 interface Row {
   id: string;
@@ -72,7 +73,10 @@ describe.each(rows)("the model $id", ({ id, ratios, maxImages, minInputs, maxInp
     if (model === undefined) throw new Error(`the stand-in lacks ${provider.path}`);
     const most = { ...asked, aspectRatio, numImages: maxImages, inputUrls: links(maxInputs) };
     const input = buildInput(provider, most);
-    expect(resolveInput(model, input)).toMatchObject({ ok: true, input });
+    expect(resolveInput(model, input, { unknownKeys: "reject", commonFlags: false })).toMatchObject({
+      ok: true,
+      input,
+    });
     const [across = 1, down = 1] = aspectRatio.split(":").map(Number);
     const [width, height] = String(input["size"] ?? aspectRatio.replace(":", "*")).split("*").map(Number);
     expect(Math.abs((width ?? 0) / (height ?? 1) / (across / down) - 1)).toBeLessThan(0.03);

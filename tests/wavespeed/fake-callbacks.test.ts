@@ -37,7 +37,7 @@ describe("callbacks", () => {
   });
 
   test("are repeated with the same id until they are acknowledged, and no longer", async () => {
-    const { make } = await startProvider();
+    const { make } = await startProvider({ settings: { callbackRetryMs: 20 } });
     const hook = await startHook([200, 500, 302]);
     const first = await make({}, { webhookUrl: hook.url });
     await until(() => hook.callbacks[0] ?? null);
@@ -49,7 +49,7 @@ describe("callbacks", () => {
   });
 
   test("are not sent for a task that was deleted while it was being made", async () => {
-    const { wavespeed, submit, make } = await startProvider();
+    const { wavespeed, submit, make } = await startProvider({ settings: { oldDelete: "stops" } });
     const hook = await startHook();
     const held: Socket[] = [];
     const slow = await startRawServer((socket) => held.push(socket));
@@ -130,7 +130,7 @@ describe("callbacks", () => {
     expect((await control({ id: unasked.id }, "/redeliver")).status).toBe(409);
     await wavespeed.delete(unasked.id);
     expect((await control({ id: unasked.id }, "/redeliver")).status).toBe(404);
-    await control({ latencyMs: 60_000 });
+    await control({ latencyMs: 60_000, callbackEnds: "all" });
     const submission = await submit({}, { webhookUrl: "http://127.0.0.1/" });
     if (submission.kind !== "accepted") throw new Error(submission.kind);
     expect((await control({ id: submission.taskId }, "/redeliver")).status).toBe(409);

@@ -86,7 +86,7 @@ describe("faults", () => {
       latencyMs: 60_000,
       concurrency: 1,
     });
-    await control({ concurrencyMode: "wait" });
+    await control({ concurrencyMode: "wait", oldDelete: "stops" });
     const first = await submit();
     await submit();
     if (first.kind !== "accepted") throw new Error(first.kind);
@@ -105,7 +105,7 @@ describe("faults", () => {
     async (settings) => {
       const { control, journal } = await startProvider();
       const before = await journal();
-      expect((await control({ ...settings, omitFlags: true })).status).toBe(400);
+      await expect(control({ ...settings, omitFlags: true })).rejects.toThrow(/"code"/);
       expect(await journal()).toEqual(before);
     },
   );
@@ -116,6 +116,7 @@ describe("faults", () => {
     const upload = await wavespeed.upload(new Blob(["x"]), "x");
     await control({ dropCallbacks: 3, moderateWords: ["fox"], latencyMs: 5 });
     await make({ prompt: "a whale" });
+    await control({}, "/rotate-secret");
     await control({}, "/reset");
     expect(await journal()).toEqual(first);
     if (upload.kind !== "ok") throw new Error(upload.kind);

@@ -6,14 +6,20 @@ import type { AddressInfo } from "node:net";
 import { onTestFinished, vi } from "vitest";
 import {
   createWavespeed,
+  ended,
   type Prediction,
   type Submission,
   type Wavespeed,
 } from "../../shared/wavespeed/mod.ts";
-import { type FakeWavespeed, startFakeWavespeed } from "../../supabase/local/fake-wavespeed/mod.ts";
+import {
+  type FakeWavespeed,
+  type FakeWavespeedOptions,
+  startFakeWavespeed,
+} from "../../supabase/local/fake-wavespeed/mod.ts";
 
 export interface Journal {
   settings: Record<string, unknown>;
+  dueInSeconds: number[];
   predictions: {
     id: string;
     status: string;
@@ -25,7 +31,10 @@ export interface Journal {
 export interface Provider {
   fake: FakeWavespeed;
   wavespeed: Wavespeed;
+  /** Changes settings, all of which must be allowed; or does what stands under `path`, and tells how it went. */
   control(settings: Record<string, unknown>, path?: string): Promise<Response>;
+  /** Moves the stand-in's clock. */
+  advance(seconds: number): Promise<Response>;
   journal(): Promise<Journal>;
   /** Submits to flux-dev, small, unless told otherwise. */
   submit(
@@ -41,7 +50,7 @@ export interface Provider {
 }
 
 export async function startProvider(
-  options: { latencyMs?: number; concurrency?: number } = {},
+  options: Pick<FakeWavespeedOptions, "latencyMs" | "concurrency" | "settings"> = {},
 ): Promise<Provider> {
   const fake = await startFakeWavespeed({ latencyMs: 0, ...options });
   onTestFinished(() => fake.stop());
@@ -49,8 +58,14 @@ export async function startProvider(
   const provider: Provider = {
     fake,
     wavespeed,
-    control: (settings, path = "") =>
-      fetch(`${fake.url}/control${path}`, { method: "POST", body: JSON.stringify(settings) }),
+    control: async (settings, path = "") => {
+      const request = { method: "POST", body: JSON.stringify(settings) };
+      const response = await fetch(`${fake.url}/control${path}`, request);
+      // A fault that was misspelt would let a test pass that proves nothing.
+      if (path === "" && !response.ok) throw new Error(await response.text());
+      return response;
+    },
+    advance: (seconds) => provider.control({ seconds }, "/advance"),
     journal: async () => await (await fetch(`${fake.url}/control`)).json() as Journal,
     submit: (input = {}, { modelId = "wavespeed-ai/flux-dev", webhookUrl } = {}) =>
       wavespeed.submit({
@@ -61,15 +76,35 @@ export async function startProvider(
       }),
     make: async (...request) => await provider.ended(await provider.submit(...request)),
     ended: async (submission) => {
-      if (submission.kind !== "accepted") throw new Error(JSON.stringify(submission));
+      const taskId = taskOf(submission);
       return await until(async () => {
-        const result = await wavespeed.result(submission.taskId);
+        const result = await wavespeed.result(taskId);
         if (result.kind !== "prediction") throw new Error(JSON.stringify(result));
-        return ["created", "processing"].includes(result.prediction.status) ? null : result.prediction;
+        return ended(result.prediction) ? result.prediction : null;
       });
     },
   };
   return provider;
+}
+
+/** A request that the client does not make, as `GET balance`, with the key unless other headers are given. */
+export async function ask(
+  { fake }: Provider,
+  line: string,
+  body?: unknown,
+  headers: Record<string, string> = { authorization: `Bearer ${fake.apiKey}` },
+) {
+  const [method, path] = line.split(" ");
+  const request = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) };
+  const response = await fetch(`${fake.url}/api/v3/${path}`, request);
+  const text = await response.text();
+  return { status: response.status, body: /^[{[]/.test(text) ? JSON.parse(text) : text };
+}
+
+/** The id of a submission that was accepted. */
+export function taskOf(submission: Submission): string {
+  if (submission.kind !== "accepted") throw new Error(JSON.stringify(submission));
+  return submission.taskId;
 }
 
 /** Asks until there is an answer. */
@@ -87,7 +122,9 @@ export interface Callback {
 }
 
 /** `statuses` are given to the callbacks in their order, 200 after the last. */
-export async function startHook(statuses: number[] = []): Promise<{ url: string; callbacks: Callback[] }> {
+export async function startHook(
+  statuses: (number | "silent")[] = [],
+): Promise<{ url: string; callbacks: Callback[] }> {
   const callbacks: Callback[] = [];
   const server = createServer((incoming, outgoing) => {
     const chunks: Buffer[] = [];
@@ -96,7 +133,8 @@ export async function startHook(statuses: number[] = []): Promise<{ url: string;
       const headers = new Headers(
         Object.entries(incoming.headers).map(([name, value]) => [name, String(value)]),
       );
-      outgoing.writeHead(statuses[callbacks.length] ?? 200).end();
+      const status = statuses[callbacks.length] ?? 200;
+      if (status !== "silent") outgoing.writeHead(status).end();
       callbacks.push({ headers, body: Buffer.concat(chunks) });
     });
   });

@@ -47,7 +47,7 @@ test("night is darker than day, and a purple sky more purple than a green one", 
 });
 
 test.each(["jpeg", "png", "webp"] as const)("%s comes out at the exact size, opaque", async (format) => {
-  for (const [widthPixels, heightPixels] of [[256, 1536], [333, 257], [16, 16], [4097, 513]] as const) {
+  for (const [widthPixels, heightPixels] of [[256, 1536], [333, 257], [16, 16], [2051, 257]] as const) {
     const { width, height, format: decoded, hasAlpha } = await sharp(
       await draw({ widthPixels, heightPixels, format }),
     ).metadata();

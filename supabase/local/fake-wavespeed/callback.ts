@@ -1,40 +1,36 @@
-// Delivers the callback of an ended task: signed, a few tries, none after the stand-in has stopped.
+// Delivers one callback: signed anew for each try, repeated until a 2xx, and given up once the stand-in has stopped.
 
-import { setTimeout as delay } from "node:timers/promises";
-import { signWebhook } from "../../../shared/wavespeed/mod.ts";
-
-const maxTries = 4;
-const firstPauseMs = 500;
-const answerMs = 5000;
+import { createHmac, randomUUID } from "node:crypto";
+import { signWebhook, type WebhookHeaders } from "../../../shared/wavespeed/mod.ts";
+import type { Clock } from "./clock.ts";
+import type { Settings } from "./settings.ts";
 
 export interface Delivery {
   url: string;
-  id: string;
+  taskId: string;
   body: string;
   secret: string;
+  settings: Settings;
+  clock: Clock;
   signal: AbortSignal;
 }
 
 /** True once the endpoint has acknowledged with a 2xx. */
-export async function deliver({ url, id, body, secret, signal }: Delivery): Promise<boolean> {
-  const bytes = new TextEncoder().encode(body);
-  for (let attempt = 0; attempt < maxTries && !signal.aborted; attempt++) {
-    if (attempt > 0) {
-      await delay(firstPauseMs * 2 ** (attempt - 1), undefined, { signal }).catch(() => undefined);
+export async function deliver(delivery: Delivery): Promise<boolean> {
+  const { url, body, settings, clock, signal } = delivery;
+  const id = settings.webhookId === "prediction" ? delivery.taskId : `msg_${randomUUID()}`;
+  for (let repetition = 0; repetition <= settings.callbackRetries && !signal.aborted; repetition++) {
+    if (repetition > 0) {
+      await clock.sleep(settings.callbackRetryMs * 2 ** (repetition - 1), signal);
+      if (signal.aborted) break;
     }
-    const headers = await signWebhook({
-      secret,
-      id,
-      timestampSeconds: Math.floor(Date.now() / 1000),
-      body: bytes,
-    });
     try {
       const response = await fetch(url, {
         method: "POST",
-        headers: { "content-type": "application/json", ...headers },
+        headers: { "content-type": "application/json", ...await sign(delivery, id) },
         body,
         redirect: "manual",
-        signal: AbortSignal.any([signal, AbortSignal.timeout(answerMs)]),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(settings.callbackAnswerMs)]),
       });
       await response.body?.cancel();
       if (response.ok) return true;
@@ -43,4 +39,28 @@ export async function deliver({ url, id, body, secret, signal }: Delivery): Prom
     }
   }
   return false;
+}
+
+/** By the machine's clock, also where the stand-in's was moved: the receiver compares it with its own. */
+async function sign(
+  { body, secret, settings }: Delivery,
+  id: string,
+): Promise<WebhookHeaders | Record<string, string>> {
+  const timestampSeconds = Math.floor(Date.now() / 1000) - settings.callbackAgeSeconds;
+  if (settings.signature === "v1") {
+    const key = Buffer.from(secret.replace(/^whsec_/, ""), "base64");
+    const digest = createHmac("sha256", key).update(`${id}.${timestampSeconds}.${body}`).digest("base64");
+    return {
+      "webhook-id": id,
+      "webhook-timestamp": String(timestampSeconds),
+      "webhook-signature": `v1,${digest}`,
+    };
+  }
+  return await signWebhook({
+    // Signing takes one prefix off.
+    secret: settings.signature === "v3-whole" ? `whsec_${secret}` : secret,
+    id,
+    timestampSeconds,
+    body: new TextEncoder().encode(body),
+  });
 }

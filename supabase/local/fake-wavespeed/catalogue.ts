@@ -1,7 +1,11 @@
 // The models that the stand-in offers, with the bounds of their inputs as the provider publishes them.
 
+import { roundUsd } from "./usd.ts";
+
 export interface FakeModel {
   id: string;
+  type: "text-to-image" | "image-to-image";
+  /** For one picture. */
   priceUsd: number;
   /** JSON schema of the input, as the live catalogue gives it. */
   schema: InputSchema;
@@ -12,6 +16,7 @@ export interface InputSchema {
   additionalProperties: false;
   required: string[];
   properties: Record<string, InputProperty>;
+  "x-order-properties": string[];
 }
 
 export interface InputProperty {
@@ -20,8 +25,12 @@ export interface InputProperty {
   minimum?: number;
   maximum?: number;
   enum?: string[];
+  items?: { type: "string" };
   minItems?: number;
   maxItems?: number;
+  /** The catalogue's mark of the two inputs that its own playground does not offer. */
+  disabled?: true;
+  "x-ui-component"?: "uploader" | "uploaders" | "slider";
 }
 
 const prompt: InputProperty = { type: "string" };
@@ -39,14 +48,28 @@ const format = (first: string, ...others: string[]): InputProperty => ({
   enum: [first, ...others],
 });
 const count: InputProperty = { type: "integer", default: 1, minimum: 1, maximum: 4 };
-const images = (maxItems: number): InputProperty => ({ type: "array", minItems: 1, maxItems });
+const image: InputProperty = { type: "string", "x-ui-component": "uploader" };
+const images = (maxItems: number): InputProperty => ({
+  type: "array",
+  items: { type: "string" },
+  minItems: 1,
+  maxItems,
+  "x-ui-component": "uploaders",
+});
+const strength = (preset: number): InputProperty => ({
+  type: "number",
+  default: preset,
+  minimum: 0,
+  maximum: 1,
+  "x-ui-component": "slider",
+});
 const aspectRatio: InputProperty = {
   type: "string",
   enum: ["1:1", "3:2", "2:3", "3:4", "4:3", "4:5", "5:4", "9:16", "16:9", "21:9"],
 };
 const common: Record<string, InputProperty> = {
-  enable_sync_mode: { type: "boolean", default: false },
-  enable_base64_output: { type: "boolean", default: false },
+  enable_sync_mode: { type: "boolean", default: false, disabled: true },
+  enable_base64_output: { type: "boolean", default: false, disabled: true },
 };
 
 function model(
@@ -55,20 +78,27 @@ function model(
   required: string[],
   properties: Record<string, InputProperty>,
 ): FakeModel {
-  return {
-    id,
-    priceUsd,
-    schema: {
-      type: "object",
-      additionalProperties: false,
-      required,
-      properties: { ...properties, ...common },
-    },
-  };
+  const type = required.includes("images") ? "image-to-image" : "text-to-image";
+  return { id, type, priceUsd, schema: schema(required, { ...properties, ...common }) };
+}
+
+function schema(required: string[], properties: Record<string, InputProperty>): InputSchema {
+  const order = Object.keys(properties);
+  return { type: "object", additionalProperties: false, required, properties, "x-order-properties": order };
+}
+
+/** The schema as the catalogue shows it, with or without the inputs that most models have in common. */
+export function schemaOf(model: FakeModel, commonFlags = true): InputSchema {
+  if (commonFlags) return model.schema;
+  const own = Object.entries(model.schema.properties).filter(([name]) => !(name in common));
+  return schema(model.schema.required, Object.fromEntries(own));
 }
 
 const flux = {
   prompt,
+  image,
+  mask_image: image,
+  strength: strength(0.8),
   size: size(1024, 256, 1536),
   num_images: count,
   seed,
@@ -84,6 +114,8 @@ export const fakeModels: readonly FakeModel[] = [
   model("wavespeed-ai/flux-schnell", 0.003, ["prompt"], flux),
   model("wavespeed-ai/z-image/turbo", 0.005, ["prompt"], {
     prompt,
+    image,
+    strength: strength(0.6),
     size: size(1024, 256, 1536),
     seed,
     output_format: format("jpeg", "png", "webp"),
@@ -115,68 +147,12 @@ export const fakeModels: readonly FakeModel[] = [
   }),
 ];
 
-export type ResolvedInput = Record<string, unknown> & { prompt: string };
-
-/** The input with defaults filled in and unknown keys dropped, as the live API does; or what is wrong with it. */
-export function resolveInput(
-  { schema }: FakeModel,
-  given: Record<string, unknown>,
-): { ok: true; input: ResolvedInput } | { ok: false; problem: string } {
-  const input: Record<string, unknown> = {};
-  for (const [name, property] of Object.entries(schema.properties)) {
-    const value = given[name] ?? property.default;
-    if (value === undefined) {
-      if (schema.required.includes(name)) return { ok: false, problem: `${name} is required` };
-      continue;
-    }
-    const problem = check(name, property, value);
-    if (problem !== null) return { ok: false, problem };
-    input[name] = value;
-  }
-  return { ok: true, input: { ...input, prompt: String(input["prompt"]) } };
+/** One task's price in USD. */
+export function priceOf(model: FakeModel, input: Record<string, unknown>): number {
+  return roundUsd(model.priceUsd * pictureCount(input));
 }
 
-function check(name: string, property: InputProperty, value: unknown): string | null {
-  const { minimum = -Infinity, maximum = Infinity, minItems = 0, maxItems = Infinity } = property;
-  const fits = (number: number) => number >= minimum && number <= maximum;
-  switch (property.type) {
-    case "string": {
-      if (typeof value !== "string" || value === "") return `${name} must be a string`;
-      if (property.enum && !property.enum.includes(value)) {
-        return `${name} must be one of ${property.enum.join(", ")}`;
-      }
-      if (name === "size" && readSize(value)?.every(fits) !== true) {
-        return `${name} must be W*H within ${minimum}–${maximum}`;
-      }
-      return null;
-    }
-    case "integer":
-      return Number.isInteger(value) && fits(Number(value))
-        ? null
-        : `${name} must be an integer within ${minimum}–${maximum}`;
-    case "number":
-      return typeof value === "number" && fits(value)
-        ? null
-        : `${name} must be a number within ${minimum}–${maximum}`;
-    case "boolean":
-      return typeof value === "boolean" ? null : `${name} must be a boolean`;
-    case "array":
-      return Array.isArray(value) && value.length >= minItems && value.length <= maxItems
-        ? null
-        : `${name} must have ${minItems}–${maxItems} items`;
-  }
-}
-
-/** Width and height of `W*H`; null if it is not that. */
-export function readSize(text: string): [number, number] | null {
-  const [, width, height] = /^([0-9]{2,5})\*([0-9]{2,5})$/.exec(text) ?? [];
-  return width && height ? [Number(width), Number(height)] : null;
-}
-
-/** About a megapixel in the asked ratio, in steps of 16. */
-export function sizeOfRatio(ratio: string): [number, number] {
-  const [across = 1, down = 1] = ratio.split(":").map(Number);
-  const unit = Math.sqrt((1024 * 1024) / (across * down));
-  const side = (units: number) => Math.max(16, Math.round((unit * units) / 16) * 16);
-  return [side(across), side(down)];
+/** How many pictures an input asks for. */
+export function pictureCount(input: Record<string, unknown>): number {
+  return typeof input["num_images"] === "number" ? input["num_images"] : 1;
 }

@@ -1,73 +1,75 @@
-// What a test may change of the stand-in while it runs. Faults are data: a new one is a new setting.
+// /control: what a test may do to the stand-in, and what it may see of it.
 
 import * as z from "zod";
+import { readJson } from "./routes/reply.ts";
+import { Settings } from "./settings.ts";
+import type { World } from "./world.ts";
 
-/** false: never, true: always, n: the next n times. */
-const Times = z.union([z.boolean(), z.number().int().nonnegative()]);
+type Act = (world: World, body: Record<string, unknown>) => Promise<Response | null> | Response | null;
 
-export const Settings = z.strictObject({
-  /** From the submit to the end of a task. */
-  latencyMs: z.number().int().nonnegative(),
-  /** Open tasks of the account at once; 3 is the provider's first tier. */
-  concurrency: z.number().int().positive(),
-  /** What happens above it: sources disagree. */
-  concurrencyMode: z.enum(["reject", "wait"]),
-  dropCallbacks: Times,
-  /** Callbacks whose signature does not verify. */
-  badSignatures: Times,
-  failTasks: Times,
-  /** How failing tasks fail: `data.code` and `data.error`. */
-  failure: z.strictObject({ code: z.number().int(), message: z.string() }),
-  /** The task is made, but the answer waits until this is false again. */
-  holdSubmitAnswers: z.boolean(),
-  /** The task is made and the connection cut. */
-  dropSubmitAnswers: Times,
-  rejectSubmits: Times,
-  /** What rejected submits are answered with. */
-  rejection: z.strictObject({
-    httpStatus: z.number().int(),
-    body: z.unknown(),
-    headers: z.record(z.string(), z.string()),
-  }),
-  /** A prompt with one of these words fails with 1200. */
-  moderateWords: z.array(z.string()),
-  /** Whether results carry has_nsfw_contents; recent ones often do not. */
-  omitFlags: z.boolean(),
-  flagOutputs: z.boolean(),
-  /** Whether the list echoes inputs; sources disagree. */
-  echoInputs: z.boolean(),
-});
-export type Settings = z.infer<typeof Settings>;
-
-export const defaultSettings: Settings = {
-  latencyMs: 1500,
-  concurrency: 3,
-  concurrencyMode: "reject",
-  dropCallbacks: false,
-  badSignatures: false,
-  failTasks: false,
-  failure: { code: 1405, message: "The task failed." },
-  holdSubmitAnswers: false,
-  dropSubmitAnswers: false,
-  rejectSubmits: false,
-  rejection: {
-    httpStatus: 429,
-    body: { code: 429, message: "You have reached your concurrency limit", data: null },
-    headers: {},
+/** POST to these; what answers null is answered with the journal. */
+const acts: Readonly<Record<string, Act>> = {
+  "/control": change,
+  "/control/reset": (world) => {
+    world.reset();
+    return null;
   },
-  moderateWords: [],
-  omitFlags: false,
-  flagOutputs: false,
-  echoInputs: true,
+  /** `{"seconds"}`: what falls due meanwhile happens at once. */
+  "/control/advance": async (world, body) => {
+    const { data } = z.strictObject({ seconds: z.number().nonnegative() }).safeParse(body);
+    if (data === undefined) return Response.json({ error: "seconds are required" }, { status: 400 });
+    await world.clock.advance(data.seconds * 1000);
+    return null;
+  },
+  /** `{"usd"}`: what the account holds from now on. */
+  "/control/balance": (world, body) => {
+    const { data } = z.strictObject({ usd: z.number() }).safeParse(body);
+    if (data === undefined) return Response.json({ error: "usd is required" }, { status: 400 });
+    world.account.balanceUsd = data.usd;
+    return null;
+  },
+  "/control/rotate-secret": (world) => {
+    world.rotateSecret();
+    return null;
+  },
+  /** `{"id"}`: the callback of an ended task once more. */
+  "/control/redeliver": (world, body) => {
+    const task = world.tasks.get(String(body["id"]));
+    if (task === undefined) return Response.json({ error: "no such task" }, { status: 404 });
+    if (!world.redeliver(task)) return Response.json({ error: "no callback to repeat" }, { status: 409 });
+    return Response.json({ redelivering: task.id });
+  },
 };
 
-type Countable = "dropCallbacks" | "badSignatures" | "failTasks" | "dropSubmitAnswers" | "rejectSubmits";
+export async function serveControl(world: World, request: Request, path: string): Promise<Response> {
+  if (request.method === "GET") return Response.json(journal(world));
+  const act = acts[path];
+  if (act === undefined) return Response.json({ error: "no such control" }, { status: 404 });
+  return await act(world, await readJson(request) ?? {}) ?? Response.json(journal(world));
+}
 
-/** Whether a fault strikes now; counts it down. */
-export function strikes(settings: Settings, fault: Countable): boolean {
-  const times = settings[fault];
-  if (typeof times === "boolean") return times;
-  if (times === 0) return false;
-  settings[fault] = times - 1;
-  return true;
+function change(world: World, body: Record<string, unknown>): Response | null {
+  const settings = Settings.partial().safeParse(body);
+  if (!settings.success) return Response.json({ error: settings.error.issues }, { status: 400 });
+  world.change(settings.data);
+  return null;
+}
+
+/** What happened so far; no prompts. */
+function journal(world: World) {
+  return {
+    settings: world.settings,
+    webhookSecret: world.webhookSecret,
+    balanceUsd: world.account.balanceUsd,
+    aheadSeconds: world.clock.aheadMs / 1000,
+    dueInSeconds: world.clock.dueInSeconds(),
+    predictions: [...world.tasks.values()].map(({ id, model, status, createdAtMs, outputs, callbacks }) => ({
+      id,
+      model: model.id,
+      status,
+      createdAt: new Date(createdAtMs).toISOString(),
+      outputs: outputs.map(({ path, sha256 }) => ({ path, sha256 })),
+      callbacks,
+    })),
+  };
 }

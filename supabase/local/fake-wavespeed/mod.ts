@@ -4,6 +4,7 @@
 import { randomBytes } from "node:crypto";
 import { type Log, silent } from "../log.ts";
 import { listen } from "./server.ts";
+import type { Settings } from "./settings.ts";
 import { World } from "./world.ts";
 
 export interface FakeWavespeed {
@@ -20,6 +21,8 @@ export interface FakeWavespeedOptions {
   webhookSecret?: string;
   latencyMs?: number;
   concurrency?: number;
+  /** More of what /control can change: these are then the first settings, to which a reset returns. */
+  settings?: Partial<Settings>;
   log?: Log;
 }
 
@@ -29,6 +32,7 @@ export async function startFakeWavespeed(options: FakeWavespeedOptions = {}): Pr
     apiKey: options.apiKey ?? `fake_${randomBytes(16).toString("hex")}`,
     webhookSecret: options.webhookSecret ?? `whsec_${randomBytes(24).toString("base64url")}`,
     settings: {
+      ...options.settings,
       ...(latencyMs === undefined ? {} : { latencyMs }),
       ...(concurrency === undefined ? {} : { concurrency }),
     },
@@ -39,7 +43,9 @@ export async function startFakeWavespeed(options: FakeWavespeedOptions = {}): Pr
   return {
     url: server.url,
     apiKey: world.apiKey,
-    webhookSecret: world.webhookSecret,
+    get webhookSecret() {
+      return world.webhookSecret;
+    },
     async stop() {
       await world.stop();
       await server.close();

@@ -3,8 +3,10 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { Readable } from "node:stream";
-import { Settings } from "./control.ts";
-import { readJson, type Reply, serveApi } from "./routes.ts";
+import { serveControl } from "./control.ts";
+import { putUpload, serveOutput, serveUpload } from "./routes/media.ts";
+import { serveApi } from "./routes/mod.ts";
+import type { Reply } from "./routes/reply.ts";
 import type { World } from "./world.ts";
 
 const apiPrefix = "/api/v3/";
@@ -33,12 +35,23 @@ export async function listen(world: World, port: number): Promise<{ url: string;
 async function answer(world: World, incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
   const request = toRequest(world, incoming);
   const reply = await route(world, request);
-  if (reply === "cut") {
-    incoming.socket.destroy();
+  if (reply instanceof Response) {
+    outgoing.writeHead(reply.status, Object.fromEntries(reply.headers));
+    outgoing.end(new Uint8Array(await reply.arrayBuffer()));
     return;
   }
-  outgoing.writeHead(reply.status, Object.fromEntries(reply.headers));
-  outgoing.end(new Uint8Array(await reply.arrayBuffer()));
+  if (reply.cut === "half") await writeHalf(reply.response, outgoing);
+  incoming.socket.destroy();
+}
+
+/** The head promises the whole length. */
+async function writeHalf(response: Response, outgoing: ServerResponse): Promise<void> {
+  const bytes = new Uint8Array(await response.arrayBuffer());
+  const headers = { ...Object.fromEntries(response.headers), "content-length": String(bytes.byteLength) };
+  outgoing.writeHead(response.status, headers);
+  await new Promise<void>((resolve) => {
+    outgoing.write(bytes.subarray(0, bytes.byteLength / 2), () => resolve());
+  });
 }
 
 function toRequest(world: World, incoming: IncomingMessage): Request {
@@ -56,70 +69,12 @@ function route(world: World, request: Request): Promise<Reply> | Reply {
   const { pathname } = new URL(request.url);
   if (pathname.startsWith(apiPrefix)) return serveApi(world, request, pathname.slice(apiPrefix.length));
   if (pathname.startsWith("/output/")) return serveOutput(world, pathname);
-  if (pathname.startsWith("/upload/")) return serveUpload(world, request, pathname.slice("/upload/".length));
+  if (pathname.startsWith("/upload/")) {
+    const name = pathname.slice("/upload/".length);
+    return request.method === "PUT" ? putUpload(world, request, name) : serveUpload(world, name);
+  }
   if (pathname === "/control" || pathname.startsWith("/control/")) {
     return serveControl(world, request, pathname);
   }
   return new Response("Not found", { status: 404 });
-}
-
-function serveOutput(world: World, path: string): Response {
-  const task = world.tasks.get(/^\/output\/([0-9a-f]{32})-/.exec(path)?.[1] ?? "");
-  const output = task?.outputs.find((one) => one.path === path);
-  if (output === undefined) return new Response("Not found", { status: 404 });
-  return file(output);
-}
-
-async function serveUpload(world: World, request: Request, name: string): Promise<Response> {
-  const upload = world.uploads.get(name);
-  if (request.method === "PUT") {
-    // Only what was announced, and once.
-    if (upload !== null) return new Response("Not found", { status: 404 });
-    const contentType = request.headers.get("content-type") ?? "application/octet-stream";
-    world.uploads.set(name, { bytes: new Uint8Array(await request.arrayBuffer()), contentType });
-    return new Response(null, { status: 200 });
-  }
-  return upload ? file(upload) : new Response("Not found", { status: 404 });
-}
-
-function file({ bytes, contentType }: { bytes: Uint8Array; contentType: string }): Response {
-  return new Response(new Uint8Array(bytes), {
-    headers: { "content-type": contentType, "content-length": String(bytes.byteLength) },
-  });
-}
-
-async function serveControl(world: World, request: Request, path: string): Promise<Response> {
-  if (request.method === "GET") return Response.json(journal(world));
-  const body = await readJson(request) ?? {};
-  if (path === "/control/reset") {
-    world.reset();
-    return Response.json(journal(world));
-  }
-  if (path === "/control/redeliver") {
-    const task = world.tasks.get(String(body["id"]));
-    if (task === undefined) return Response.json({ error: "no such task" }, { status: 404 });
-    if (!world.redeliver(task)) return Response.json({ error: "no callback to repeat" }, { status: 409 });
-    return Response.json({ redelivering: task.id });
-  }
-  const settings = Settings.partial().safeParse(body);
-  if (!settings.success) return Response.json({ error: settings.error.issues }, { status: 400 });
-  world.change(settings.data);
-  return Response.json(journal(world));
-}
-
-/** What happened so far; no prompts. */
-function journal(world: World) {
-  return {
-    settings: world.settings,
-    webhookSecret: world.webhookSecret,
-    balanceUsd: world.balanceUsd,
-    predictions: [...world.tasks.values()].map(({ id, model, status, createdAtMs, outputs, callbacks }) => ({
-      id,
-      model: model.id,
-      status,
-      createdAt: new Date(createdAtMs).toISOString(),
-      outputs: outputs.map(({ path, sha256 }) => ({ path, sha256 })),
-      callbacks,
-    })),
-  };
 }

@@ -1,43 +1,63 @@
 // The stand-in's state: tasks, account, uploads, and the passing of time for each task.
 
 import { randomBytes } from "node:crypto";
-import type { FakeModel, ResolvedInput } from "./catalogue.ts";
-import { deliver } from "./callback.ts";
-import { defaultSettings, type Settings, strikes } from "./control.ts";
-import { complete, createTask, fail, isOpen, predictionOf, type Task } from "./task.ts";
 import type { Log } from "../log.ts";
+import { Account } from "./account.ts";
+import { bringToEnd } from "./bring-to-end.ts";
+import { Callbacks } from "./callbacks.ts";
+import { type FakeModel, priceOf } from "./catalogue.ts";
+import { Clock } from "./clock.ts";
+import type { ResolvedInput } from "./input.ts";
+import { MinuteWindow } from "./minute-window.ts";
+import { predictionOf } from "./prediction.ts";
+import { defaultSettings, retentionMs, type Settings } from "./settings.ts";
+import { createTask, isOpen, type Task } from "./task.ts";
+import { Uploads } from "./uploads.ts";
 
-export interface Upload {
-  bytes: Uint8Array;
-  contentType: string;
+/** Finished tasks are forgotten, oldest first, so that a long day does not fill the memory. */
+const maxKeptTasks = 500;
+
+export interface WorldOptions {
+  apiKey: string;
+  webhookSecret: string;
+  settings: Partial<Settings>;
+  log: Log;
 }
-
-const startBalanceUsd = 100;
-/** Finished tasks and uploads are forgotten, oldest first, so that a long day does not fill the memory. */
-const maxKept = 500;
 
 export class World {
   readonly settings: Settings;
+  readonly clock = new Clock();
+  readonly account = new Account();
+  readonly uploads = new Uploads();
+  readonly images = new MinuteWindow();
   readonly tasks = new Map<string, Task>();
-  readonly uploads = new Map<string, Upload | null>();
   readonly apiKey: string;
-  readonly webhookSecret: string;
-  balanceUsd = startBalanceUsd;
+  webhookSecret: string;
   /** Set once the server listens. */
   origin = "";
+  readonly #firstSecret: string;
   readonly #initial: Settings;
   readonly #stopping = new AbortController();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #callbacks: Callbacks;
+  readonly #alarms = new Set<() => void>();
+  readonly #ending = new Set<Task>();
   readonly #busy = new Set<Promise<void>>();
   readonly #log: Log;
   #released = Promise.withResolvers<void>();
 
-  constructor(options: { apiKey: string; webhookSecret: string; settings: Partial<Settings>; log: Log }) {
+  constructor(options: WorldOptions) {
     this.apiKey = options.apiKey;
-    this.webhookSecret = options.webhookSecret;
+    this.webhookSecret = this.#firstSecret = options.webhookSecret;
     this.#initial = { ...defaultSettings, ...options.settings };
     this.settings = structuredClone(this.#initial);
     this.#log = options.log;
+    this.#callbacks = new Callbacks({
+      settings: this.settings,
+      clock: this.clock,
+      secret: () => this.webhookSecret,
+      bodyOf: (task) => this.tasks.get(task.id) === task ? JSON.stringify(this.prediction(task)) : null,
+      signal: this.#stopping.signal,
+    });
   }
 
   change(settings: Partial<Settings>): void {
@@ -50,10 +70,19 @@ export class World {
   }
 
   reset(): void {
+    for (const task of this.tasks.values()) task.ended.resolve();
     this.tasks.clear();
     this.uploads.clear();
-    this.balanceUsd = startBalanceUsd;
+    this.images.clear();
+    this.account.reset();
+    this.clock.reset();
+    this.webhookSecret = this.#firstSecret;
     this.change(structuredClone(this.#initial));
+  }
+
+  /** A new secret signs from now on. */
+  rotateSecret(): void {
+    this.webhookSecret = `whsec_${randomBytes(24).toString("base64url")}`;
   }
 
   /** Resolves when answers to submits are not held (any more). */
@@ -61,32 +90,55 @@ export class World {
     while (this.settings.holdSubmitAnswers && !this.#stopping.signal.aborted) await this.#released.promise;
   }
 
+  /** Whether the task ended within `ms`. */
+  async endsWithin(task: Task, ms: number): Promise<boolean> {
+    const enough = new AbortController();
+    const signal = AbortSignal.any([enough.signal, this.#stopping.signal]);
+    await Promise.race([task.ended.promise, this.clock.sleep(ms, signal)]);
+    enough.abort();
+    return !isOpen(task);
+  }
+
+  /** Resolves after `ms`, or when the stand-in stops. */
+  sleep(ms: number): Promise<void> {
+    return this.clock.sleep(ms, this.#stopping.signal);
+  }
+
   openTasks(): Task[] {
     return [...this.tasks.values()].filter(isOpen);
   }
 
-  accept(model: FakeModel, input: ResolvedInput, webhookUrl: string | null): Task {
-    const task = createTask(model, input, webhookUrl, Date.now());
+  /** Undefined for a task that is unknown, deleted, or past its 7 days. */
+  find(id: string): Task | undefined {
+    const task = this.tasks.get(id);
+    return task !== undefined && this.clock.nowMs() - task.createdAtMs < retentionMs ? task : undefined;
+  }
+
+  accept(
+    model: FakeModel,
+    input: ResolvedInput,
+    more: { webhookUrl: string | null; doom?: Task["doom"] },
+  ): Task {
+    const task = createTask(model, input, more.webhookUrl, this.clock.nowMs());
+    task.doom = more.doom ?? null;
     this.tasks.set(task.id, task);
-    this.balanceUsd -= model.priceUsd;
-    forgetOldest(this.tasks, (kept) => !isOpen(kept));
+    this.account.debit(task, priceOf(model, input), task.createdAtMs);
+    for (const [id, kept] of this.tasks) {
+      if (this.tasks.size <= maxKeptTasks) break;
+      if (!isOpen(kept)) this.tasks.delete(id);
+    }
     this.#schedule();
     return task;
   }
 
-  addUpload(upload: Upload | null): string {
-    const name = randomBytes(16).toString("hex");
-    this.uploads.set(name, upload);
-    forgetOldest(this.uploads, () => true);
-    return name;
-  }
-
-  /** The old endpoint is documented for running tasks too, with a warning that a stop may not be immediate. */
+  /** Forgets an ended task with its pictures; stops a running one. */
   delete(task: Task): void {
-    if (!isOpen(task)) this.tasks.delete(task.id);
-    task.status = "deleted";
-    task.endedAtMs ??= Date.now();
-    this.#schedule();
+    if (!isOpen(task)) {
+      this.tasks.delete(task.id);
+      return;
+    }
+    task.status = this.settings.stoppedStatus;
+    this.#close(task, this.settings.refundStopped);
   }
 
   prediction(task: Task): Record<string, unknown> {
@@ -95,87 +147,65 @@ export class World {
 
   /** Sends the callback of an ended task again; false for a task that had none. */
   redeliver(task: Task): boolean {
-    if (task.webhookUrl === null || (task.status !== "completed" && task.status !== "failed")) return false;
-    this.#track(this.#callBack(task));
+    if (!this.#callbacks.isDue(task)) return false;
+    this.#track(this.#callbacks.send(task));
     return true;
   }
 
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#released.resolve();
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
+    this.clock.stop();
     await Promise.allSettled(this.#busy);
   }
 
   /** Starts waiting tasks while there is room, and gives every started task its end under the latency in force. */
   #schedule(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
-    this.#timers.clear();
-    if (this.#stopping.signal.aborted) return;
+    for (const callOff of this.#alarms) callOff();
+    this.#alarms.clear();
+    const { latencyMs, pickupMs, concurrency, runningStatus } = this.settings;
+    const nowMs = this.clock.nowMs();
     const open = this.openTasks();
-    for (const task of open.slice(0, this.settings.concurrency)) {
-      const leftMs = Math.max(0, task.createdAtMs + this.settings.latencyMs - Date.now());
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        this.#track(this.#end(task));
-      }, leftMs);
-      this.#timers.add(timer);
-      if (task.status === "created") task.status = "processing";
+    let room = concurrency - open.filter(({ startedAtMs }) => startedAtMs !== null).length;
+    for (const task of open) {
+      if (task.startedAtMs === null && room-- <= 0) continue;
+      const startedAtMs = task.startedAtMs ??= nowMs;
+      const pickUp = () => {
+        if (task.status === "created") task.status = runningStatus;
+      };
+      if (startedAtMs + pickupMs <= nowMs) pickUp();
+      else this.#alarms.add(this.clock.at(startedAtMs + pickupMs, pickUp));
+      const endMs = startedAtMs + Math.max(latencyMs, pickupMs);
+      this.#alarms.add(this.clock.at(endMs, () => this.#track(this.#end(task))));
     }
   }
-
-  readonly #ending = new Set<Task>();
 
   async #end(task: Task): Promise<void> {
     if (!isOpen(task) || this.#ending.has(task)) return;
     this.#ending.add(task);
-    const { failure } = this.settings;
-    if (strikes(this.settings, "failTasks")) fail(task, failure.code, failure.message);
-    else {
-      await complete(task, this.settings, this.#stopping.signal).catch((error: unknown) => {
-        this.#log(
-          `fake provider: a picture could not be drawn: ${error instanceof Error ? error.message : error}`,
-        );
-        if (isOpen(task)) fail(task, 5000, "Internal error.");
-      });
-    }
+    await bringToEnd(task, this.settings, { signal: this.#stopping.signal, log: this.#log });
     this.#ending.delete(task);
     // Deleted, or forgotten by a reset, while its pictures were drawn.
-    if (task.endedAtMs !== null || this.tasks.get(task.id) !== task) return;
-    task.endedAtMs = Date.now();
-    // Failed requests are refunded.
-    if (task.status === "failed") this.balanceUsd += task.model.priceUsd;
-    this.#schedule();
-    await this.#callBack(task);
+    if (!isOpen(task) || this.tasks.get(task.id) !== task) return;
+    this.#close(task, task.status === "failed" && (task.code !== 1200 || this.settings.refundModerated));
   }
 
-  async #callBack(task: Task): Promise<void> {
-    if (task.webhookUrl === null || this.#stopping.signal.aborted) return;
-    if (strikes(this.settings, "dropCallbacks")) {
-      task.callbacks.dropped++;
-      return;
+  #close(task: Task, isRefunded: boolean): void {
+    const nowMs = this.clock.nowMs();
+    task.endedAtMs = nowMs;
+    task.ended.resolve();
+    this.account.close(task.id, nowMs);
+    if (isRefunded) {
+      const refund = () => this.account.refund(task, this.clock.nowMs());
+      if (this.settings.refundDelayMs === 0) refund();
+      else this.clock.at(nowMs + this.settings.refundDelayMs, refund);
     }
-    task.callbacks.sent++;
-    const isBad = strikes(this.settings, "badSignatures");
-    await deliver({
-      url: task.webhookUrl,
-      id: task.id,
-      body: JSON.stringify(this.prediction(task)),
-      secret: isBad ? `${this.webhookSecret}x` : this.webhookSecret,
-      signal: this.#stopping.signal,
-    });
+    this.#schedule();
+    this.#track(this.#callbacks.send(task));
   }
 
   #track(work: Promise<void>): void {
     this.#busy.add(work);
     void work.finally(() => this.#busy.delete(work));
-  }
-}
-
-function forgetOldest<Value>(kept: Map<string, Value>, may: (value: Value) => boolean): void {
-  for (const [id, value] of kept) {
-    if (kept.size <= maxKept) return;
-    if (may(value)) kept.delete(id);
   }
 }
