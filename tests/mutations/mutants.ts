@@ -37,11 +37,14 @@ const searchPath = /\s+set search_path = ''/;
 /** `fine`: a grant or revoke is also cut role by role. */
 export async function readMutants(directory: string, options: { fine: boolean }): Promise<Mutant[]> {
   const files = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
+  const last = await lastDefinitions(directory, files);
   const found = await Promise.all(files.map(async (file) => {
     const source = Buffer.from(await readFile(join(directory, file), "utf8"));
     return (await split(source)).flatMap((statement) => {
+      const defined = functionName(statement.node);
+      if (defined !== null && last.get(defined) !== file) return []; // a later migration replaces it
       const before = source.subarray(0, statement.start).toString();
-      const after = source.subarray(statement.end).toString();
+      const after = withoutComment(source.subarray(statement.end).toString(), statement.node);
       const line = before.split("\n").length;
       return cutsOf(statement, options.fine).map(({ kind, what, left }): Mutant => (
         { file, line, kind, what: what.replace(/\s+/g, " "), text: before + left + after }
@@ -49,6 +52,34 @@ export async function readMutants(directory: string, options: { fine: boolean })
     });
   }));
   return found.flat();
+}
+
+/** The file that defines each function for good. */
+async function lastDefinitions(directory: string, files: string[]): Promise<Map<string, string>> {
+  const last = new Map<string, string>();
+  for (const file of files) {
+    for (const { node } of await split(await readFile(join(directory, file)))) {
+      const name = functionName(node);
+      if (name !== null) last.set(name, file);
+    }
+  }
+  return last;
+}
+
+function functionName(node: Node): string | null {
+  if (!("CreateFunctionStmt" in node)) return null;
+  return (node.CreateFunctionStmt.funcname ?? [])
+    .map((part) => "String" in part ? part.String.sval : "").join(".");
+}
+
+/** A policy goes with its comment, without which the migration would only fail. */
+function withoutComment(text: string, node: Node): string {
+  if (!("CreatePolicyStmt" in node)) return text;
+  const start = text.indexOf(`comment on policy "${node.CreatePolicyStmt.policy_name}"`);
+  if (start < 0) return text;
+  const end = /'\s*;/g;
+  end.lastIndex = start;
+  return text.slice(0, start) + text.slice((end.exec(text)?.index ?? start) + 1);
 }
 
 /** Positions count bytes, and begin where the last statement ended: before this one's own comments. */
