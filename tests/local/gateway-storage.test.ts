@@ -1,4 +1,5 @@
-// The gateway's Storage with the real supabase-js, against files in a folder.
+// The gateway's Storage with the real supabase-js, against files in a folder. Refusals, limits and policies are in
+// tests/traps/storage*.test.ts.
 
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Stack } from "../../supabase/local/mod.ts";
@@ -62,34 +63,6 @@ describe("storage", () => {
     expect((await clientOf(stack, stack.secretKey).storage.from("pictures").download(path)).data?.size).toBe(
       100,
     );
-  });
-
-  test.each([
-    ["too large", "big.png", { bytes: 1001, type: "image/png" }, "413", "EntityTooLarge"],
-    ["of another kind", "text.txt", { bytes: 10, type: "text/plain" }, "415", "InvalidMimeType"],
-    ["with an umlaut in its key", "größe.png", { bytes: 10, type: "image/png" }, "400", "InvalidKey"],
-    ["with a bracket in its key", "a[1].png", { bytes: 10, type: "image/png" }, "400", "InvalidKey"],
-  ])(
-    "an upload %s is refused with 400 and its code in the body",
-    async (_name, file, content, statusCode, code) => {
-      const body = new Blob([new Uint8Array(content.bytes)], { type: content.type });
-      const { error } = await pictures(ada).upload(`${ada.id}/${file}`, body);
-      expect(error).toMatchObject({ status: 400, statusCode, code });
-      expect((await pictures(ada).list(ada.id, { search: file.slice(0, 3) })).data).toEqual([]);
-    },
-  );
-
-  test("a stream without a length is stored whole, and one over the limit not at all", async () => {
-    const options = { contentType: "image/webp" };
-    const streamed = await pictures(ada).upload(`${ada.id}/stream.webp`, streamOf(9, 100), options);
-    expect(streamed.error).toBeNull();
-    expect((await pictures(ada).download(`${ada.id}/stream.webp`)).data).toMatchObject({
-      size: 900,
-      type: "image/webp",
-    });
-    const over = await pictures(ada).upload(`${ada.id}/over.webp`, streamOf(11, 100), options);
-    expect(over.error).toMatchObject({ statusCode: "413" });
-    expect((await pictures(ada).exists(`${ada.id}/over.webp`)).data).toBe(false);
   });
 
   test("a key is taken once, unless the upload says upsert", async () => {
@@ -176,25 +149,4 @@ describe("storage", () => {
       statusCode: "403",
     });
   });
-
-  test("the API deletes where plain SQL is refused", async () => {
-    const postgres = (await import("postgres")).default;
-    await pictures(ada).upload(`${ada.id}/guarded.png`, image);
-    const sql = postgres(stack.databaseUrl, { max: 1 });
-    await expect(sql`delete from storage.objects where name like '%guarded.png'`).rejects.toMatchObject({
-      code: "42501",
-    });
-    await sql.end();
-    expect((await pictures(ada).remove([`${ada.id}/guarded.png`])).data).toHaveLength(1);
-  });
 });
-
-function streamOf(chunks: number, bytes: number): ReadableStream<Uint8Array> {
-  let left = chunks;
-  return new ReadableStream({
-    pull(controller) {
-      if (left-- > 0) controller.enqueue(new Uint8Array(bytes));
-      else controller.close();
-    },
-  });
-}

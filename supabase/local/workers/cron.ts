@@ -4,7 +4,8 @@
  */
 import postgres from "postgres";
 import type { Log } from "../log.ts";
-import { type Job, runJob } from "./run.ts";
+import { addDue, type CronClock, nextDue, wallClock } from "./due.ts";
+import { type Job, reason, runJob } from "./run.ts";
 import { parseSchedule, type Schedule } from "./schedule.ts";
 
 export interface CronWorker {
@@ -21,16 +22,21 @@ interface Entry {
   job: Job;
   schedule: Schedule;
   dueAtMs: number;
-  /** Runs that became due while the last one was still going. */
+  /** Runs that are due and not yet started, because the last one is still going. */
   waiting: number;
   running: Promise<void> | null;
 }
 
-const channel = "pg_cron";
-const minuteMs = 60_000;
+export interface CronWorkerOptions {
+  adminUrl: string;
+  log?: Log;
+  clock?: CronClock;
+}
 
-export async function startCronWorker(options: { adminUrl: string; log?: Log }): Promise<CronWorker> {
-  const worker = new Worker(options.adminUrl, options.log ?? (() => {}));
+const channel = "pg_cron";
+
+export async function startCronWorker(options: CronWorkerOptions): Promise<CronWorker> {
+  const worker = new Worker(options);
   await worker.start();
   return worker;
 }
@@ -42,12 +48,14 @@ class Worker implements CronWorker {
   readonly #stopping = new AbortController();
   readonly #entries = new Map<string, Entry>();
   #loading = Promise.resolve();
-  #timer: NodeJS.Timeout | undefined;
+  readonly #clock: CronClock;
+  #callOff = () => {};
   #paused = false;
 
-  constructor(adminUrl: string, log: Log) {
+  constructor({ adminUrl, log = () => {}, clock = wallClock }: CronWorkerOptions) {
     this.#adminUrl = adminUrl;
     this.#log = log;
+    this.#clock = clock;
     this.#sql = postgres(adminUrl, { max: 2, onnotice: () => {} });
   }
 
@@ -63,14 +71,14 @@ class Worker implements CronWorker {
 
   pause(): void {
     this.#paused = true;
-    clearTimeout(this.#timer);
+    this.#callOff();
     for (const entry of this.#entries.values()) entry.waiting = 0;
   }
 
   resume(): void {
     this.#paused = false;
     // What was missed is missed: a paused clock does not catch up.
-    for (const entry of this.#entries.values()) entry.dueAtMs = nextDue(entry.schedule, Date.now());
+    for (const entry of this.#entries.values()) entry.dueAtMs = nextDue(entry.schedule, this.#clock.nowMs());
     this.#schedule();
   }
 
@@ -86,7 +94,7 @@ class Worker implements CronWorker {
   }
 
   async stop(): Promise<void> {
-    clearTimeout(this.#timer);
+    this.#callOff();
     this.#stopping.abort();
     await this.#loading;
     await Promise.all([...this.#entries.values()].map((entry) => entry.running));
@@ -112,33 +120,41 @@ class Worker implements CronWorker {
       return;
     }
     const schedule = parseSchedule(job.schedule);
-    const dueAtMs = nextDue(schedule, Date.now());
+    const dueAtMs = nextDue(schedule, this.#clock.nowMs());
     if (known) Object.assign(known, { job, schedule, dueAtMs });
     else this.#entries.set(job.jobid, { job, schedule, dueAtMs, waiting: 0, running: null });
   }
 
   /** One timer for whatever comes next: an idle stack asks the database nothing. */
   #schedule(): void {
-    clearTimeout(this.#timer);
+    this.#callOff();
     if (this.#paused || this.#stopping.signal.aborted) return;
     const next = Math.min(...[...this.#entries.values()].map((entry) => entry.dueAtMs));
     if (Number.isFinite(next)) {
-      this.#timer = setTimeout(() => this.#startDue(), Math.max(0, next - Date.now()));
+      this.#callOff = this.#clock.setTimer(() => this.#startDue(), Math.max(0, next - this.#clock.nowMs()));
     }
   }
 
   #startDue(): void {
-    const now = Date.now();
+    const nowMs = this.#clock.nowMs();
     for (const entry of this.#entries.values()) {
-      if (entry.dueAtMs > now) continue;
-      const matches = entry.schedule.kind !== "fields" || entry.schedule.matches(new Date(entry.dueAtMs));
-      entry.dueAtMs = nextDue(entry.schedule, now);
-      if (!matches) continue;
-      if (entry.running === null) this.#startRun(entry);
-      // Missed minutes pile up, missed intervals do not.
-      else entry.waiting = entry.schedule.kind === "seconds" ? 1 : entry.waiting + 1;
+      if (entry.dueAtMs > nowMs) continue;
+      entry.waiting = addDue(entry.schedule, entry.waiting, entry.dueAtMs, nowMs);
+      entry.dueAtMs = nextDue(entry.schedule, nowMs);
+      this.#startWaiting(entry);
     }
     this.#schedule();
+  }
+
+  #startWaiting(entry: Entry): void {
+    const isKnown = this.#entries.get(entry.job.jobid) === entry;
+    if (entry.waiting === 0 || entry.running || !isKnown || this.#paused || this.#stopping.signal.aborted) {
+      return;
+    }
+    entry.waiting -= 1;
+    // An interval counts from the last start, so a run that came late pushes the next one back.
+    if (entry.schedule.kind === "seconds") entry.dueAtMs = nextDue(entry.schedule, this.#clock.nowMs());
+    this.#startRun(entry);
   }
 
   #startRun(entry: Entry): void {
@@ -155,28 +171,20 @@ class Worker implements CronWorker {
   #occupy(entry: Entry, run: Promise<void>): void {
     entry.running = run.then(() => {
       entry.running = null;
-      const again = entry.waiting > 0 && !this.#paused && !this.#stopping.signal.aborted;
-      if (!again || this.#entries.get(entry.job.jobid) !== entry) return;
-      entry.waiting -= 1;
-      this.#startRun(entry);
+      this.#startWaiting(entry);
+      this.#schedule();
     });
   }
 
-  /** As the original does at its start: what still reads "running" cannot be. */
+  /** As the original does at its start: what still reads "running" cannot be. Like it, this sets no end. */
   async #closeInterruptedRuns(): Promise<void> {
     const [{ installed }] = await this.#sql<[{ installed: boolean }]>`
       select to_regclass('cron.job_run_details') is not null as installed`;
     if (!installed) return;
     await this.#sql`
-      update cron.job_run_details set status = 'failed', return_message = 'server restarted', end_time = clock_timestamp()
-      where status in ('starting', 'running', 'sending', 'connecting')`;
+      update cron.job_run_details set status = 'failed', return_message = 'server restarted'
+      where status in ('starting', 'running')`;
   }
-}
-
-function nextDue(schedule: Schedule, nowMs: number): number {
-  if (schedule.kind === "seconds") return nowMs + schedule.everySeconds * 1_000;
-  if (schedule.kind === "reboot") return Infinity;
-  return (Math.floor(nowMs / minuteMs) + 1) * minuteMs;
 }
 
 /** The extension comes with a migration; before that there are no jobs. */
@@ -186,11 +194,7 @@ async function readJobs(sql: postgres.Sql, name?: string): Promise<Job[]> {
   >`select to_regclass('cron.job') is not null as installed`;
   if (!installed) return [];
   return await sql<Job[]>`
-    select jobid, jobname, schedule, command, username from cron.job
+    select jobid, jobname, schedule, command, database, username from cron.job
     where ${name === undefined ? sql`active` : sql`jobname = ${name}`}
     order by jobid`;
-}
-
-function reason(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

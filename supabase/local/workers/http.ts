@@ -31,8 +31,7 @@ export async function sendRequest(request: QueuedRequest, stopped: AbortSignal):
     }
     const response = await fetch(request.url, {
       method: request.method.toUpperCase(),
-      // One connection a request: an idle one kept alive would outlast the worker.
-      headers: { "user-agent": userAgent, connection: "close", ...request.headers },
+      headers: headersOf(request),
       body: request.body && Uint8Array.from(request.body),
       signal: AbortSignal.any([timeout, stopped]),
     });
@@ -57,6 +56,13 @@ export async function sendRequest(request: QueuedRequest, stopped: AbortSignal):
       error: timeout.aborted ? `Timeout of ${request.timeoutMs} ms reached` : reason(error),
     };
   }
+}
+
+function headersOf(request: QueuedRequest): Headers {
+  // One connection a request: an idle one kept alive would outlast the worker.
+  const headers = new Headers({ "user-agent": userAgent, connection: "close" });
+  for (const [name, value] of Object.entries(request.headers ?? {})) headers.set(name, value);
+  return headers;
 }
 
 /** fetch hides what went wrong ("fetch failed") one level down. */

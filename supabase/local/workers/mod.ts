@@ -3,4 +3,5 @@
  * sends what SQL has queued, pg_cron calls what is due. The SQL side is in postgres/extensions.
  */
 export { type CronWorker, startCronWorker } from "./cron.ts";
+export type { CronClock } from "./due.ts";
 export { type NetWorker, startNetWorker } from "./net.ts";

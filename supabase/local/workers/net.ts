@@ -1,7 +1,8 @@
 /**
  * pg_net's worker: sends the requests that SQL has queued, after their transaction has committed, and stores
  * the answers. As on hosted: up to 200 at a time, all at once, in no order, never a second time because of an
- * answer; a batch that is interrupted rolls back and is sent again by the next worker.
+ * answer; a batch that is interrupted rolls back and is sent again by the next worker. After a full
+ * batch it rests for a second.
  */
 import postgres from "postgres";
 import type { Log } from "../log.ts";
@@ -68,7 +69,7 @@ function sendBatch(sql: postgres.Sql, stopped: AbortSignal): Promise<number> {
       )
       returning id, method, url, headers, body, timeout_milliseconds as "timeoutMs"`;
     if (requests.length === 0) return 0;
-    const responses = await Promise.all(requests.map((request) => sendRequest(request, stopped)));
+    const responses = await Promise.all(shuffled(requests).map((request) => sendRequest(request, stopped)));
     stopped.throwIfAborted();
     await transaction`insert into net._http_response ${transaction(responses.map(row))}`;
     return requests.length;
@@ -85,6 +86,12 @@ function row(response: HttpResponse): Record<string, postgres.SerializableParame
     timed_out: response.timedOut,
     error_msg: response.error,
   };
+}
+
+/** Hosted promises no order within a batch; here nothing can come to rely on one. */
+function shuffled<T>(items: readonly T[]): T[] {
+  return items.map((item) => ({ item, place: Math.random() })).sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
 }
 
 function pause(ms: number, stopped: AbortSignal): Promise<void> {

@@ -15,7 +15,8 @@ export interface Access {
   stop(): Promise<void>;
 }
 
-const service: Caller = { role: "service_role", userId: null, claims: { role: "service_role" } };
+/** As whom the storage service itself reads and writes. */
+export const service: Caller = { role: "service_role", userId: null, claims: { role: "service_role" } };
 
 class Undo extends Error {}
 

@@ -1,10 +1,10 @@
 // Routes of /storage/v1/bucket.
 
 import type { Caller } from "../caller.ts";
-import { bucketNotEmpty, noSuchBucket } from "./errors.ts";
-import { json, textOf } from "./objects.ts";
+import { alreadyThere, bucketExists, bucketNotEmpty, noSuchBucket } from "./errors.ts";
+import { json, textOf } from "./body.ts";
 import { bucketColumns, type BucketRow, findBucket, type ObjectRow } from "./rows.ts";
-import { sizeLimitOf } from "./rules.ts";
+import { checkBucketName, mimeTypesOf, sizeLimitOf } from "./rules.ts";
 import type { Store } from "./store.ts";
 
 export interface BucketCall {
@@ -29,16 +29,16 @@ export async function getBucket({ store, caller, id }: BucketCall): Promise<Resp
 
 export async function createBucket({ store, caller, request }: BucketCall): Promise<Response> {
   const body = await json(request);
-  const id = textOf(body.id ?? body.name, "name");
+  const id = checkBucketName(textOf(body.id ?? body.name, "name"));
   await store.access.as(
     caller,
     "storage.bucket.create",
     (db) =>
       db`insert into storage.buckets (id, name, public, file_size_limit, allowed_mime_types)
       values (${id}, ${id}, ${body.public === true}, ${sizeLimitOf(body.file_size_limit)}, ${
-        mimeTypesOf(body)
+        mimeTypesOf(body.allowed_mime_types)
       })`,
-  );
+  ).catch(alreadyThere(bucketExists));
   return Response.json({ name: id });
 }
 
@@ -51,7 +51,7 @@ export async function updateBucket({ store, caller, request, id }: BucketCall): 
       body.file_size_limit === undefined ? db`file_size_limit` : sizeLimitOf(body.file_size_limit)
     },
         allowed_mime_types = ${
-      body.allowed_mime_types === undefined ? db`allowed_mime_types` : mimeTypesOf(body)
+      body.allowed_mime_types === undefined ? db`allowed_mime_types` : mimeTypesOf(body.allowed_mime_types)
     },
         updated_at = now()
       where id = ${id} returning id`);
@@ -80,10 +80,6 @@ export async function emptyBucket({ store, caller, id }: BucketCall): Promise<Re
   });
   await store.blobs.remove(gone.map((row) => row.version));
   return Response.json({ message: "Empty bucket has been queued. Completion may take up to an hour." });
-}
-
-function mimeTypesOf(body: Record<string, unknown>): string[] | null {
-  return Array.isArray(body.allowed_mime_types) ? body.allowed_mime_types.map(String) : null;
 }
 
 function show(bucket: BucketRow): Record<string, unknown> {

@@ -1,7 +1,7 @@
 // Listing one folder: its files, and its folders as entries without an id.
 
 import type { TransactionSql } from "postgres";
-import { invalidRequest } from "./errors.ts";
+import { malformed } from "./errors.ts";
 
 interface Entry {
   name: string;
@@ -25,7 +25,7 @@ export async function list(
   const search = String(body.search ?? "").toLowerCase();
   const sort = (body.sortBy ?? {}) as { column?: string; order?: string };
   const column = sort.column ?? "name";
-  if (!SORTABLE.has(column)) throw invalidRequest(`Cannot sort by ${column}`);
+  if (!SORTABLE.has(column)) throw malformed("body/sortBy/column must be equal to one of the allowed values");
   const direction = sort.order === "desc" ? db`desc` : db`asc`;
   return await db<Entry[]>`
     with visible as (

@@ -1,7 +1,7 @@
 // Signed URLs: the right is checked when the URL is made; whoever holds it needs no other right until it expires.
 
 import { errors, jwtVerify, SignJWT } from "jose";
-import { invalidSignature } from "./errors.ts";
+import { invalidJwt, invalidSignature, malformed } from "./errors.ts";
 
 export interface SignedDownload {
   url: string;
@@ -32,13 +32,12 @@ export function createSignedUrls(secret: string): SignedUrls {
       .setExpirationTime(Math.floor(Date.now() / 1000) + seconds)
       .sign(key);
   const check = async (object: string, token: string | null, scope: string) => {
-    if (!token) throw invalidSignature("The token is missing");
+    if (!token) throw malformed("querystring must have required property 'token'");
     const { payload } = await jwtVerify(token, key, { algorithms: ["HS256"] }).catch((error: unknown) => {
-      throw invalidSignature(error instanceof errors.JOSEError ? error.message : "The token is not valid");
+      throw error instanceof errors.JOSEError ? invalidJwt(error.message) : error;
     });
-    if (payload.url !== object || payload.scope !== scope) {
-      throw invalidSignature("The token was made for another object");
-    }
+    if (payload.scope !== scope) throw invalidSignature(`Token is not scoped for ${scope}`);
+    if (payload.url !== object) throw invalidSignature();
     return payload;
   };
   return {

@@ -1,59 +1,59 @@
 // Storing an object: permission first (rehearsed as the caller), then the bytes, then the row as the service.
 
 import type { Caller } from "../caller.ts";
-import { invalidRequest, keyExists, tooLarge } from "./errors.ts";
-import type { Store } from "./store.ts";
+import { type Content, openContent } from "./content.ts";
+import { alreadyThere, keyExists, tooLarge } from "./errors.ts";
 import { type BucketRow, findBucket, findObject, type ObjectRow, tryObject, writeObject } from "./rows.ts";
 import { checkKey, checkMimeType, PROJECT_SIZE_LIMIT_BYTES } from "./rules.ts";
+import type { Store } from "./store.ts";
 
 export interface UploadTarget {
   bucket: string;
   name: string;
   upsert: boolean;
   operation: string;
-  /** Null: the right was given when the upload URL was signed. */
-  caller: Caller | null;
+  /** The service itself, where the right was given when the upload URL was signed. */
+  caller: Caller;
   ownerId: string | null;
 }
 
-interface Content {
-  body: ReadableStream<Uint8Array> | null;
-  mimeType: string;
-  cacheControl: string;
-  userMetadata: Record<string, unknown> | null;
-}
-
-// Boundaries, part headers and the small text fields around a file in a form.
-const FORM_OVERHEAD_BYTES = 64 * 1024;
-
 export async function upload(store: Store, target: UploadTarget, request: Request): Promise<ObjectRow> {
   const { bucket: bucketId, name, upsert, caller, ownerId, operation } = target;
-  checkKey(name);
   const bucket = await store.access.asService((db) => findBucket(db, bucketId));
-  const probe = { bucket: bucketId, name, ownerId, version: "1", userMetadata: null };
-  if (caller) {
-    const metadata = { mimetype: request.headers.get("content-type") ?? "application/octet-stream" };
-    await store.access.rehearse(caller, operation, (db) => tryObject(db, { ...probe, metadata }, upsert));
-  }
-  if (!upsert && await store.access.asService((db) => findObject(db, bucketId, name))) throw keyExists();
-
   const maxBytes = limitOf(bucket);
-  const content = await readContent(request, maxBytes);
+  const content = await openContent(request, maxBytes);
   checkMimeType(content.mimeType, bucket.allowed_mime_types);
-  const blob = await store.blobs.put(content.body, maxBytes);
+  if (content.isTooLarge) throw tooLarge();
+  checkKey(name);
+  const draft = { bucket: bucketId, name, ownerId, version: "1", userMetadata: null };
+  const metadata = { mimetype: content.mimeType, contentLength: content.declaredBytes };
+  await store.access.rehearse(caller, operation, (db) => tryObject(db, { ...draft, metadata }, upsert))
+    .catch(alreadyThere(keyExists));
+  return await keep(store, { ...draft, upsert }, content, maxBytes);
+}
+
+async function keep(
+  store: Store,
+  target: { bucket: string; name: string; ownerId: string | null; upsert: boolean },
+  content: Content,
+  maxBytes: number,
+): Promise<ObjectRow> {
+  const { bucket, name, ownerId, upsert } = target;
+  const { body, cacheControl, userMetadata } = await content.read();
+  const blob = await store.blobs.put(body, maxBytes);
   const metadata = {
     eTag: blob.eTag,
     size: blob.sizeBytes,
     mimetype: content.mimeType,
-    cacheControl: content.cacheControl,
+    cacheControl,
     lastModified: new Date().toISOString(),
     contentLength: blob.sizeBytes,
     httpStatusCode: 200,
   };
-  const draft = { ...probe, version: blob.version, metadata, userMetadata: content.userMetadata };
+  const draft = { bucket, name, ownerId, version: blob.version, metadata, userMetadata };
   try {
     const { row, replaced } = await store.access.asService(async (db) => {
-      const before = await findObject(db, bucketId, name);
+      const before = await findObject(db, bucket, name);
       return { row: await writeObject(db, draft, upsert), replaced: before?.version ?? null };
     });
     if (!row) throw keyExists();
@@ -67,41 +67,4 @@ export async function upload(store: Store, target: UploadTarget, request: Reques
 
 function limitOf(bucket: BucketRow): number {
   return Math.min(Number(bucket.file_size_limit ?? PROJECT_SIZE_LIMIT_BYTES), PROJECT_SIZE_LIMIT_BYTES);
-}
-
-async function readContent(request: Request, maxBytes: number): Promise<Content> {
-  const type = request.headers.get("content-type") ?? "application/octet-stream";
-  const declaredBytes = Number(request.headers.get("content-length") ?? 0);
-  const isForm = type.startsWith("multipart/form-data");
-  if (declaredBytes > maxBytes + (isForm ? FORM_OVERHEAD_BYTES : 0)) throw tooLarge();
-  if (isForm) return readForm(await request.formData());
-  const metadata = request.headers.get("x-metadata");
-  return {
-    body: request.body,
-    mimeType: type,
-    cacheControl: request.headers.get("cache-control") ?? "no-cache",
-    userMetadata: metadata === null ? null : jsonOf(Buffer.from(metadata, "base64").toString("utf8")),
-  };
-}
-
-function readForm(form: FormData): Content {
-  let file: Blob | null = null;
-  for (const value of form.values()) if (typeof value !== "string") file ??= value;
-  if (!file) throw invalidRequest("The form holds no file");
-  const seconds = form.get("cacheControl");
-  const metadata = form.get("metadata");
-  return {
-    body: file.stream(),
-    mimeType: file.type || "application/octet-stream",
-    cacheControl: typeof seconds === "string" ? `max-age=${seconds}` : "no-cache",
-    userMetadata: typeof metadata === "string" ? jsonOf(metadata) : null,
-  };
-}
-
-function jsonOf(text: string): Record<string, unknown> | null {
-  try {
-    return JSON.parse(text) as Record<string, unknown>;
-  } catch {
-    return null; // hosted ignores metadata that is not JSON
-  }
 }

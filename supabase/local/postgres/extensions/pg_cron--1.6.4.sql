@@ -1,6 +1,18 @@
 -- Stand-in for pg_cron: the same tables, functions, checks and privileges. The stack's worker runs what is due;
 -- NOTIFY tells it that the jobs have changed.
 
+do $$
+declare
+  wanted text := coalesce(nullif(current_setting('cron.database_name', true), ''), 'postgres');
+begin
+  if current_database() <> wanted then
+    raise exception 'can only create extension in database %', wanted
+      using detail = 'Jobs must be scheduled from the database configured in cron.database_name, since the pg_cron '
+        || 'background worker reads job descriptions from this database.';
+  end if;
+end
+$$;
+
 create schema cron;
 
 create sequence cron.jobid_seq;
@@ -99,22 +111,39 @@ $$;
 
 -- The C functions know who calls them and write as superuser. Here the public functions, which run as their
 -- caller, hand his name to these.
-create function cron._store(job_name text, schedule text, command text, owner text) returns bigint
+create function cron._store(
+  job_name text, new_schedule text, new_command text, new_database text, owner text, is_active boolean
+) returns bigint
 language plpgsql security definer set search_path = ''
 as $$
 declare
   stored bigint;
 begin
-  if not cron._valid_schedule(schedule) then
-    raise exception 'invalid schedule: %', schedule
-      using hint = 'Use cron format (e.g. 5 4 * * *), or interval format ''[1-59] seconds''';
-  end if;
-  perform cron._refuse_superuser(owner);
-  insert into cron.job as kept (schedule, command, username, jobname) values (schedule, command, owner, job_name)
+  perform cron._check(new_schedule, new_database, owner);
+  insert into cron.job as kept (schedule, command, database, username, active, jobname)
+  values (new_schedule, new_command, new_database, owner, is_active, job_name)
   on conflict on constraint jobname_username_uniq
     do update set schedule = excluded.schedule, command = excluded.command, database = excluded.database
   returning kept.jobid into stored;
   return stored;
+end
+$$;
+
+create function cron._check(schedule text, database text, owner text) returns void
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if not cron._valid_schedule(schedule) then
+    raise exception 'invalid schedule: %', schedule
+      using hint = 'Use cron format (e.g. 5 4 * * *), or interval format ''[1-59] seconds''';
+  end if;
+  if not exists (select from pg_catalog.pg_database where datname = database) then
+    raise exception 'database "%" does not exist', database using errcode = '3D000';
+  end if;
+  if not pg_catalog.has_database_privilege(owner, database, 'connect') then
+    raise exception 'User % does not have CONNECT privilege on %', owner, database using errcode = '42501';
+  end if;
+  perform cron._refuse_superuser(owner);
 end
 $$;
 
@@ -144,33 +173,49 @@ begin
 end
 $$;
 
-create function cron._alter(wanted_id bigint, owner text, new_schedule text, new_command text, new_active boolean)
-returns void
+create function cron._alter(
+  wanted_id bigint, owner text, new_schedule text, new_command text, new_database text, new_active boolean
+) returns void
 language plpgsql security definer set search_path = ''
 as $$
+declare
+  kept cron.job;
 begin
-  if not cron._valid_schedule(new_schedule) then
-    raise exception 'invalid schedule: %', new_schedule
-      using hint = 'Use cron format (e.g. 5 4 * * *), or interval format ''[1-59] seconds''';
-  end if;
-  update cron.job set
-    schedule = coalesce(new_schedule, schedule),
-    command = coalesce(new_command, command),
-    active = coalesce(new_active, active)
-  where jobid = wanted_id and username = owner;
+  select * into kept from cron.job where jobid = wanted_id and username = owner;
   if not found then
     raise exception 'Job % does not exist or you don''t own it', wanted_id using errcode = 'XX000';
   end if;
+  perform cron._check(coalesce(new_schedule, kept.schedule), coalesce(new_database, kept.database), owner);
+  update cron.job set
+    schedule = coalesce(new_schedule, schedule),
+    command = coalesce(new_command, command),
+    database = coalesce(new_database, database),
+    active = coalesce(new_active, active)
+  where jobid = wanted_id;
 end
 $$;
 
 create function cron.schedule(schedule text, command text) returns bigint
 language sql
-as $$ select cron._store(null, $1, $2, current_user) $$;
+as $$ select cron._store(null, $1, $2, current_database(), current_user, true) $$;
 
 create function cron.schedule(job_name text, schedule text, command text) returns bigint
 language sql
-as $$ select cron._store($1, $2, $3, current_user) $$;
+as $$ select cron._store($1, $2, $3, current_database(), current_user, true) $$;
+
+create function cron.schedule_in_database(
+  job_name text, schedule text, command text, database text, username text default null, active boolean default true
+) returns bigint
+language plpgsql
+as $$
+begin
+  -- Even for the caller's own name: that is how the original reads it.
+  if username is not null and not (select rolsuper from pg_catalog.pg_roles where rolname = current_user) then
+    raise exception 'must be superuser to create a job for another role' using errcode = 'XX000';
+  end if;
+  return cron._store(job_name, schedule, command, database, coalesce(username, current_user), active);
+end
+$$;
 
 create function cron.unschedule(job_id bigint) returns boolean
 language sql
@@ -187,17 +232,18 @@ create function cron.alter_job(
 language plpgsql
 as $$
 begin
-  if database <> current_database() or username <> current_user then
-    raise exception 'the local stand-in runs jobs only in their own database, as their own user'
-      using errcode = '0A000';
+  if username is not null then
+    raise exception 'must be superuser to alter username' using errcode = 'XX000';
   end if;
-  perform cron._alter(job_id, current_user, schedule, command, active);
+  perform cron._alter(job_id, current_user, schedule, command, database, active);
 end
 $$;
 
 revoke execute on function
-  cron._store(text, text, text, text), cron._refuse_superuser(text), cron._remove(bigint, text, text),
-  cron._alter(bigint, text, text, text, boolean)
+  cron._store(text, text, text, text, text, boolean), cron._check(text, text, text), cron._refuse_superuser(text),
+  cron._remove(bigint, text, text), cron._alter(bigint, text, text, text, text, boolean),
+  cron.schedule_in_database(text, text, text, text, text, boolean),
+  cron.alter_job(bigint, text, text, text, text, boolean)
 from public;
 
 -- As hosted leaves them: everything to postgres, but jobs are changed through the functions alone.
