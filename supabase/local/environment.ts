@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseEnv } from "node:util";
 import type { StackKeys } from "./keys.ts";
+import type { Log } from "./log.ts";
 
 /** With a key, the stack talks to the real provider, which costs money; without, to the stand-in. */
 const TAKEN = ["WAVESPEED_API_KEY", "WAVESPEED_BASE_URL", "WAVESPEED_WEBHOOK_SECRETS", "PUBLIC_WEBHOOK_URL"];
@@ -38,11 +39,22 @@ export interface FunctionsEnvironmentOptions {
   /** The stand-in, or null for the real provider. */
   provider: { url: string; apiKey: string; webhookSecret: string } | null;
   extra: Record<string, string>;
+  log: Log;
 }
 
+/** A hosted project refuses secrets of such names: they are the platform's own. */
+const RESERVED_PREFIX = "SUPABASE_";
+
 export function functionsEnvironment(options: FunctionsEnvironmentOptions): Record<string, string> {
-  const { url, databaseUrl, keys, jwks, provider, extra } = options;
-  const { PUBLIC_WEBHOOK_URL: publicWebhookUrl, ...rest } = extra;
+  const { url, databaseUrl, keys, jwks, provider, extra, log } = options;
+  const { PUBLIC_WEBHOOK_URL: publicWebhookUrl, ...asked } = extra;
+  const rest: Record<string, string> = {};
+  for (const [name, value] of Object.entries(asked)) {
+    if (!name.startsWith(RESERVED_PREFIX)) rest[name] = value;
+    else {log(
+        `functions: ${name} is ignored, as a hosted project takes no secret that begins with ${RESERVED_PREFIX}`,
+      );}
+  }
   const standIn: Record<string, string> = provider
     ? {
       WAVESPEED_API_KEY: provider.apiKey,

@@ -5,7 +5,7 @@ import { type Closing, createClosing } from "./closing.ts";
 import { seed, setVaultSecrets } from "./database.ts";
 import { functionsEnvironment } from "./environment.ts";
 import { startFakeWavespeed } from "./fake-wavespeed/mod.ts";
-import { startFunctions } from "./functions/mod.ts";
+import { startFunctions, type WorkerLimits } from "./functions/mod.ts";
 import {
   createCallers,
   createTokens,
@@ -32,6 +32,8 @@ export interface StackOptions {
   log?: Log;
   /** Default true: pg_cron's jobs run. They can be run by hand either way. */
   cron?: boolean;
+  /** What a function's worker may use. What is not given is as on a hosted project of a paid plan. */
+  workerLimits?: Partial<WorkerLimits>;
   /** Default false: changed code in supabase/functions and shared is taken up at the next request. */
   reloadFunctions?: boolean;
   /** Another project folder than this repository's: for tests of the stack itself. */
@@ -70,7 +72,14 @@ async function start(options: StackOptions, closing: Closing): Promise<Omit<Stac
 
   const [cluster, gateway, provider] = await together([
     startDatabase(dataDirectory, supabaseDirectory, closing),
-    closing.keep("gateway", openGateway({ port: options.port ?? DEFAULT_PORT, log })),
+    closing.keep(
+      "gateway",
+      openGateway({
+        port: options.port ?? DEFAULT_PORT,
+        accessLogFile: join(dataDirectory, "gateway.log"),
+        log,
+      }),
+    ),
     options.env?.WAVESPEED_API_KEY ? null : closing.keep(
       "provider",
       startFakeWavespeed({ apiKey: keys.providerApiKey, webhookSecret: keys.providerWebhookSecret, log }),
@@ -107,10 +116,12 @@ async function start(options: StackOptions, closing: Closing): Promise<Omit<Stac
       jwks: tokens.jwks,
       provider,
       extra: options.env ?? {},
+      log,
     }),
     denoDirectory: join(projectDirectory, "supabase/.local/deno"),
     verifyToken: tokens.verify,
     watch: options.reloadFunctions ? [join(supabaseDirectory, "../shared")] : null,
+    limits: options.workerLimits ?? {},
     drainMs: FUNCTIONS_DRAIN_MS,
     onChange: (pids) => void state.children(pids),
     log,

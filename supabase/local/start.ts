@@ -45,6 +45,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
 
 const starting = startStack({
   dataDirectory,
+  ...(values.port === undefined ? {} : { port: Number(values.port) }),
   env: readEnvironment(projectDirectory),
   log: say,
   reloadFunctions: true,

@@ -305,11 +305,18 @@ describe("address", () => {
 
   test("a channel of Realtime hears what the database sends, through the same address", async () => {
     const postgres = (await import("postgres")).default;
-    const channel = ada.client.channel("news", { config: { private: false } });
+    const channel = ada.client.channel("news", {
+      config: { private: false, broadcast: { replication_ready: true } },
+    });
     const heard = new Promise((resolve) => channel.on("broadcast", { event: "hello" }, resolve));
-    await new Promise<void>((resolve, reject) =>
-      channel.subscribe((state, error) => state === "SUBSCRIBED" ? resolve() : error && reject(error))
-    );
+    await new Promise<void>((resolve, reject) => {
+      channel.on(
+        "system",
+        {},
+        ({ status, message }) => status === "ok" ? resolve() : reject(new Error(message)),
+      );
+      channel.subscribe((_state, error) => error && reject(error));
+    });
     const sql = postgres(stack.adminUrl, { max: 1 });
     await sql`select realtime.send('{"n": 1}'::jsonb, 'hello', 'news', false)`;
     expect(await heard).toMatchObject({ payload: { n: 1 } });

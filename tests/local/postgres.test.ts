@@ -177,7 +177,7 @@ describe.each([17, 15] as const)("a prepared database on PostgreSQL %i", (major)
     ["insert into cron.job (schedule, command) values ('* * * * *', 'select 1')", "42501"],
     ["delete from storage.objects", "42501"],
     ["select cron.unschedule('nobody')", "could not find valid entry for job 'nobody'"],
-    ["select cron._store('x', '* * * * *', 'select 1', 'supabase_admin')", "42501"],
+    ["select cron._store('x', '* * * * *', 'select 1', 'postgres', 'supabase_admin', true)", "42501"],
     [
       "select net.http_post('http://x', '{}', headers => '{\"content-type\": \"text/plain\"}')",
       "Content-Type",

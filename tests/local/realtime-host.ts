@@ -9,7 +9,7 @@ import { jwtVerify, SignJWT } from "jose";
 import postgres, { type Sql } from "postgres";
 import { expect } from "vitest";
 import { preparePlatform, startCluster } from "../../supabase/local/postgres/mod.ts";
-import { type Realtime, startRealtime } from "../../supabase/local/realtime/mod.ts";
+import { type Realtime, type RealtimeOptions, startRealtime } from "../../supabase/local/realtime/mod.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 export const publishableKey = "sb_publishable_test";
@@ -23,10 +23,15 @@ export interface Served {
 export interface RealtimeHost extends Served {
   /** Superuser. */
   sql: Sql;
+  adminUrl: string;
   logged: string[];
-  /** A second Realtime on the same database. */
-  another(errorDelayMs: number): Promise<Served>;
+  /** A second Realtime on the same database, asleep until somebody connects. */
+  another(options: ServiceOptions): Promise<Served>;
+  /** As the superuser, in a transaction of its own. */
+  send(topic: string, payload: object, isPrivate?: boolean): Promise<void>;
 }
+
+type ServiceOptions = Pick<RealtimeOptions, "errorDelayMs" | "limits" | "rateBucketMs">;
 
 /** Room `room:<user id>` may be read by that user, `chat:…` may be read and written by every user. */
 const policies = `
@@ -53,7 +58,8 @@ export function token(userId: string, lifetimeSeconds = 3600): Promise<string> {
     .sign(secret);
 }
 
-export async function startHost(): Promise<RealtimeHost> {
+/** With `awake` a client was there already, and broadcasts from the database flow. */
+export async function startHost({ awake = true } = {}): Promise<RealtimeHost> {
   await using started = new AsyncDisposableStack();
   const folder = await temporaryFolder();
   started.defer(() => folder.remove());
@@ -64,24 +70,46 @@ export async function startHost(): Promise<RealtimeHost> {
   started.defer(() => sql.end());
   await sql.unsafe(policies);
   const logged: string[] = [];
-  const main = await serve(cluster.adminUrl, 0, logged);
+  const main = await serve(cluster.adminUrl, { errorDelayMs: 0 }, logged);
   started.defer(main.stop);
+  if (awake) await wake(main);
   const owned = started.move(); // from here on the caller stops it; a failure above has stopped what was started
   return {
     url: main.url,
     sql,
+    adminUrl: cluster.adminUrl,
     logged,
-    another: (errorDelayMs) => serve(cluster.adminUrl, errorDelayMs, logged),
+    another: (options) => serve(cluster.adminUrl, options, logged),
+    send: async (topic, payload, isPrivate = true) => {
+      const json = JSON.stringify(payload);
+      await sql`select realtime.send(${json}::text::jsonb, 'told', ${topic}, ${isPrivate})`;
+    },
     stop: () => owned.disposeAsync(),
   };
 }
 
-async function serve(adminUrl: string, errorDelayMs: number, logged: string[]): Promise<Served> {
+/** Connects a client once, and waits until it is told that broadcasts from the database flow. */
+export async function wake(host: Served): Promise<void> {
+  const client = stranger(host);
+  const config = { broadcast: { replication_ready: true } };
+  await new Promise<void>((ready) =>
+    client.channel("wake", { config })
+      .on("system", {}, ({ message }) => message === "Replication connection established" && ready())
+      .subscribe()
+  );
+  await leave(client);
+}
+
+async function serve(
+  adminUrl: string,
+  options: ServiceOptions,
+  logged: string[],
+): Promise<Served> {
   const realtime = await startRealtime({
     adminUrl,
     verifyToken: async (jwt) => (await jwtVerify(jwt, secret)).payload,
     apiKeys: { publishable: publishableKey, secret: secretKey },
-    errorDelayMs,
+    ...options,
     log: (line) => logged.push(line),
   });
   const server = await listen(realtime);

@@ -196,7 +196,7 @@ describe("a stop", () => {
     expect((await fetch(`${stack.url}/_status`)).status).toBe(200);
     answers[0]!();
     await stopped;
-    expect(lines.some((line) => line.includes("rejected in the background"))).toBe(true);
+    expect(lines.some((line) => line.includes("done in the background"))).toBe(true);
     expect(started).toHaveLength(1);
     expect(started.filter(isAlive)).toEqual([]);
   });

@@ -31,7 +31,12 @@ export async function openWorkbench(
 
   const copy = async (from: string): Promise<string> => {
     const name = `mutant_${++made}`;
-    await using(cluster, (sql) => sql`create database ${sql(name)} template ${sql(from)} owner postgres`);
+    await using(cluster, async (sql) => {
+      await sql`create database ${sql(name)} template ${sql(from)} owner postgres`;
+      // A copy has no settings of its own; this one lets the migrations to come create pg_cron in it.
+      await sql`select set_config('cron.database_name', ${name}, false)`;
+      await sql`alter database ${sql(name)} set cron.database_name from current`;
+    });
     return name;
   };
 

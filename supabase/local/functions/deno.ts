@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
+import type { WorkerLimits } from "./limits.ts";
 
 const require = createRequire(import.meta.url);
 
@@ -17,13 +18,22 @@ export function denoBinary(): string {
   );
 }
 
-export function denoArguments(functionDirectory: string): string[] {
+// Mail ports are closed on hosted. Deno knows address ranges for IPv4 only, so of IPv6 this covers the machine itself.
+const CLOSED_PORTS = [25, 587];
+const closed = CLOSED_PORTS.flatMap((port) => [`0.0.0.0/0:${port}`, `[::1]:${port}`]);
+
+export function denoArguments(
+  functionDirectory: string,
+  { memoryBytes, workerPolicy }: Pick<WorkerLimits, "memoryBytes" | "workerPolicy">,
+): string[] {
   const config = ["deno.json", "deno.jsonc", "../deno.json"]
     .map((name) => join(functionDirectory, name)).find((file) => existsSync(file));
   return [
     "run",
-    // Hosted allows the network and the environment, no subprocess and no file outside /tmp.
+    `--v8-flags=--max-old-space-size=${Math.ceil(memoryBytes / 2 ** 20)}`,
+    // Hosted allows the network and the environment, no subprocess, no native module and no file outside /tmp.
     "--allow-net",
+    `--deny-net=${closed.join(",")}`,
     "--allow-env",
     "--allow-read",
     "--allow-sys",
@@ -36,5 +46,6 @@ export function denoArguments(functionDirectory: string): string[] {
     ...(config ? ["--config", config] : []),
     join(import.meta.dirname, "boot.ts"),
     join(functionDirectory, "index.ts"),
+    workerPolicy,
   ];
 }

@@ -1,17 +1,25 @@
 // One request to a function's process and its answer back: bytes and headers as they are, nothing added.
 
 import { type IncomingMessage, request as httpRequest, type ServerResponse } from "node:http";
+import type { Log } from "../log.ts";
 
 export interface Forwarding {
   port: number;
   path: string;
   /** Hosted's limit until the first byte of the answer; then 504. */
   firstResponseMs: number;
+  /** For a connection that broke before an answer: a limit's name, or null if the function itself failed. */
+  overrun(): Promise<string | null>;
+  log: Log;
 }
 
-// They concern one connection, and there are two.
+// They concern one connection, and there are two. A function sees the worker's own host, not the public one.
 const PER_CONNECTION = new Set(["connection", "keep-alive", "proxy-connection"]);
+const PER_CONNECTION_REQUEST = new Set([...PER_CONNECTION, "host"]);
 const PER_CONNECTION_ANSWER = new Set([...PER_CONNECTION, "transfer-encoding"]);
+
+const FAILED = "Function exited due to an error (please check logs)";
+const OVERRUN = "Worker failed to respond due to a resource limit (please check logs)";
 
 /** Resolves when the answer is over, however it ended. */
 export function forward(incoming: IncomingMessage, outgoing: ServerResponse, to: Forwarding): Promise<void> {
@@ -21,7 +29,7 @@ export function forward(incoming: IncomingMessage, outgoing: ServerResponse, to:
       port: to.port,
       method: incoming.method,
       path: to.path,
-      headers: kept(incoming.rawHeaders, PER_CONNECTION),
+      headers: ["host", `127.0.0.1:${to.port}`, ...kept(incoming.rawHeaders, PER_CONNECTION_REQUEST)],
       agent: false,
     });
     const timer = setTimeout(() => {
@@ -35,18 +43,25 @@ export function forward(incoming: IncomingMessage, outgoing: ServerResponse, to:
     });
     upstream.once("response", (answer) => {
       clearTimeout(timer);
-      outgoing.writeHead(
-        answer.statusCode ?? 502,
-        answer.statusMessage,
-        kept(answer.rawHeaders, PER_CONNECTION_ANSWER),
-      );
+      if (!incoming.complete) {
+        // On hosted such a request sometimes succeeds, sometimes hangs and sometimes breaks; here it always breaks.
+        to.log("answered before it had read the request's body: the connection is broken off");
+        return outgoing.destroy();
+      }
+      const status = answer.statusCode ?? 502;
+      outgoing.writeHead(status, answer.statusMessage, answerHeaders(incoming, answer, status));
       outgoing.flushHeaders();
       answer.pipe(outgoing);
       answer.once("error", () => outgoing.destroy()); // it died in mid-answer: the client must see a broken one
     });
     upstream.once("error", () => {
-      if (outgoing.headersSent) outgoing.destroy();
-      else refuse(outgoing, 500, "WORKER_ERROR", "Function exited due to an error (please check logs)");
+      clearTimeout(timer);
+      if (outgoing.writableEnded) return; // we broke it off ourselves
+      if (outgoing.headersSent || outgoing.destroyed) return outgoing.destroy();
+      void to.overrun().then((limit) => {
+        if (limit === null) refuse(outgoing, 500, "WORKER_ERROR", FAILED);
+        else refuse(outgoing, 546, "WORKER_LIMIT", OVERRUN);
+      });
     });
     incoming.pipe(upstream);
   });
@@ -58,6 +73,18 @@ export function refuse(outgoing: ServerResponse, status: number, code: string, m
   const body = JSON.stringify({ code, message });
   outgoing.writeHead(status, { "content-type": "application/json", "sb-error-code": code });
   outgoing.end(body);
+}
+
+/** As on hosted: a function's own failure is marked, and no page is served from a project's address. */
+function answerHeaders(incoming: IncomingMessage, answer: IncomingMessage, status: number): string[] {
+  const headers = kept(answer.rawHeaders, PER_CONNECTION_ANSWER);
+  if (status >= 500) headers.push("sb-error-code", "EDGE_FUNCTION_ERROR");
+  if (incoming.method !== "GET") return headers;
+  return headers.map((text, index) =>
+    index % 2 === 1 && headers[index - 1]?.toLowerCase() === "content-type"
+      ? text.replace(/^text\/html/i, "text/plain")
+      : text
+  );
 }
 
 function kept(rawHeaders: string[], dropped: Set<string>): string[] {

@@ -1,14 +1,17 @@
 // /functions/v1: runs each folder of supabase/functions in a Deno process of its own, started at its first request.
 //
 // Like hosted: the function sees `/<name>/…`, gets request and headers as they came, and its own CORS is all there is;
-// a worker lives for a wall clock, the first answer must come within a limit. Not like hosted: no CPU and memory limits.
+// a worker is held to the limits of limits.ts. Not like hosted: one worker a function, however many requests there are.
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Log } from "../log.ts";
 import { findFunction, functionNames } from "./catalogue.ts";
 import { forward, refuse } from "./forward.ts";
+import { hostedLimits, type WorkerLimits } from "./limits.ts";
 import { type FunctionProcess, startProcess } from "./process.ts";
 import { watchCode } from "./watch.ts";
+
+export { hostedLimits, type WorkerLimits, type WorkerPolicy } from "./limits.ts";
 
 export interface FunctionsHost {
   names(): string[];
@@ -36,21 +39,20 @@ export interface FunctionsOptions {
   verifyToken: (token: string) => Promise<unknown>;
   /** Folders of code that functions share: with this set, changed code is taken up at the next request. */
   watch?: string[] | null;
-  wallClockMs?: number;
-  firstResponseMs?: number;
+  /** What is not given is as on hosted. */
+  limits?: Partial<WorkerLimits>;
   drainMs?: number;
   /** Called when a process started or ended. */
   onChange?: (pids: number[]) => void;
   log: Log;
 }
 
-const WALL_CLOCK_MS = 400_000; // hosted, paid plans
-const FIRST_RESPONSE_MS = 150_000; // hosted
 const DRAIN_MS = 10_000;
 const METHODS = new Set(["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]); // hosted answers 405 to others
 
 export function startFunctions(options: FunctionsOptions): FunctionsHost {
   const { directory, configFile, log } = options;
+  const limits: WorkerLimits = { ...hostedLimits, ...options.limits };
   const current = new Map<string, FunctionProcess>();
   const living = new Set<FunctionProcess>();
   let stopped = false;
@@ -63,7 +65,7 @@ export function startFunctions(options: FunctionsOptions): FunctionsHost {
       entry,
       environment: options.environment,
       denoDirectory: options.denoDirectory,
-      wallClockMs: options.wallClockMs ?? WALL_CLOCK_MS,
+      limits,
       log,
     });
     current.set(entry.name, process);
@@ -114,12 +116,16 @@ export function startFunctions(options: FunctionsOptions): FunctionsHost {
       const process = processOf(entry);
       const leave = process.enter();
       try {
-        const port = await process.port;
-        const firstResponseMs = options.firstResponseMs ?? FIRST_RESPONSE_MS;
-        await forward(incoming, outgoing, { port, path: `/${name}${rest}`, firstResponseMs });
+        await forward(incoming, outgoing, {
+          port: await process.port,
+          path: `/${name}${rest}`,
+          firstResponseMs: limits.firstResponseMs,
+          overrun: () => process.overrun(),
+          log: (line) => log(`[${name}] ${line}`),
+        });
       } catch (error) {
         log(`[${name}] did not start: ${error instanceof Error ? error.message : String(error)}`);
-        refuse(outgoing, 503, "BOOT_ERROR", "Function failed to start (please check logs)");
+        refuse(outgoing, 503, "BOOT_ERROR", "Worker failed to boot (please check logs)");
       } finally {
         leave();
       }

@@ -1,11 +1,17 @@
-// One Deno process that serves one function.
+// One Deno process that serves one function, within a hosted worker's limits.
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createInterface } from "node:readline";
+import { setTimeout as delay } from "node:timers/promises";
 import type { Log } from "../log.ts";
 import type { FunctionEntry } from "./catalogue.ts";
+import { listenToChild } from "./channel.ts";
 import { denoArguments, denoBinary } from "./deno.ts";
+import { createBudget, type WorkerLimits } from "./limits.ts";
+import { beforeUnloadShare, watchUsage } from "./watch-usage.ts";
+
+/** What made the host or V8 kill it; null for an end of its own making. */
+export type Overrun = "wall_clock" | "cpu" | "memory" | null;
 
 export interface FunctionProcess {
   readonly pid: number;
@@ -17,6 +23,8 @@ export interface FunctionProcess {
   readonly usable: boolean;
   /** Counts a request until the answer of this call is called. */
   enter(): () => void;
+  /** For a request whose connection broke: which limit it was, once that can be known. */
+  overrun(): Promise<Overrun>;
   /** No new requests; ends by itself when the running ones and their background work are done. */
   retire(): void;
   /** Background work may finish within `drainMs`, then it is killed. */
@@ -28,16 +36,120 @@ export interface ProcessOptions {
   entry: FunctionEntry;
   environment: Record<string, string>;
   denoDirectory: string;
-  /** Hosted's lifetime of a worker: from half of it on no new requests, at its end killed. */
-  wallClockMs: number;
+  limits: WorkerLimits;
   log: Log;
 }
 
-const LISTENING = /^Listening on http:\/\/127\.0\.0\.1:(\d+)\//;
+/** V8's last words when its heap is full. */
+const HEAP_FULL = /^# Fatal JavaScript out of memory/;
+const LAST_WORDS_MS = 1000;
 
 export function startProcess(options: ProcessOptions): FunctionProcess {
-  const { entry, environment, denoDirectory, wallClockMs, log } = options;
-  const child = spawn(denoBinary(), denoArguments(entry.directory), {
+  const { entry, limits } = options;
+  const log: Log = (line) => options.log(`[${entry.name}] ${line}`);
+  const child = spawnDeno(options);
+  const ended = new Promise<void>((resolve) => {
+    child.once("exit", () => resolve());
+    child.once("error", () => resolve());
+  });
+  const closed = once(child, "close").then(() => {}, () => {});
+  const budget = createBudget();
+  let retired = false;
+  let overrun: Overrun = null;
+
+  const tell = (line: string) => {
+    if (child.stdin?.writable) child.stdin.write(`${line}\n`);
+  };
+  let ending = false;
+  const endWhenIdle = () => {
+    if (!retired || ending || budget.running > 0) return;
+    ending = true;
+    tell("end early_drop");
+  };
+  const retire = () => {
+    retired = true;
+    endWhenIdle();
+  };
+  const overstep = (limit: Exclude<Overrun, null>, line: string) => {
+    overrun ??= limit;
+    log(`${line}, killed`);
+    child.kill("SIGKILL");
+  };
+
+  const port = listenToChild(child, ended, (line) => {
+    if (HEAP_FULL.test(line)) overrun ??= "memory";
+    log(line);
+  }, (message) => {
+    const [what, value] = message.split(" ");
+    if (what === "background") budget.background(value === "on");
+    if (what === "idle" && !retired) {
+      if (value !== "0") {
+        log(`dropped ${value} unfinished timers and calls: all was answered and no waitUntil was open`);
+      }
+      retire();
+    }
+  });
+  port.catch(() => {}); // whoever waits for it hears it too; nobody may be waiting
+
+  const { wallClockMs } = limits;
+  const timers = [
+    setTimeout(retire, wallClockMs / 2),
+    setTimeout(() => tell("beforeunload wall_clock"), wallClockMs * beforeUnloadShare),
+    setTimeout(
+      () => overstep("wall_clock", `wall clock of ${wallClockMs} ms reached`),
+      wallClockMs,
+    ),
+  ];
+  const stopWatching = watchUsage(child.pid ?? 0, port, {
+    limits,
+    charge: budget.charge,
+    retire,
+    tell,
+    overstep,
+    log,
+  });
+  void ended.then(() => {
+    retired = true;
+    for (const timer of timers) clearTimeout(timer);
+    stopWatching();
+  });
+
+  return {
+    pid: child.pid ?? 0,
+    port,
+    ended,
+    get usable() {
+      return !retired;
+    },
+    enter() {
+      const leave = budget.enter();
+      return () => {
+        leave();
+        endWhenIdle();
+      };
+    },
+    async overrun() {
+      // Its last words may come after its connections broke; a living one has none.
+      await Promise.race([closed, delay(LAST_WORDS_MS, undefined, { ref: false })]);
+      return overrun;
+    },
+    retire,
+    async stop(drainMs) {
+      retired = true;
+      tell("end termination");
+      const timer = setTimeout(() => child.kill("SIGKILL"), drainMs);
+      await ended;
+      clearTimeout(timer);
+    },
+    async kill() {
+      child.kill("SIGKILL");
+      await ended;
+    },
+  };
+}
+
+function spawnDeno({ entry, environment, denoDirectory, limits }: ProcessOptions): ChildProcess {
+  return spawn(denoBinary(), denoArguments(entry.directory, limits), {
     cwd: entry.directory,
     env: {
       ...environment,
@@ -49,77 +161,5 @@ export function startProcess(options: ProcessOptions): FunctionProcess {
     },
     stdio: ["pipe", "pipe", "pipe"],
     detached: true, // Ctrl-C goes to the whole process group: the host, not the terminal, decides when this ends
-  });
-  const ended = new Promise<void>((resolve) => {
-    child.once("exit", () => resolve());
-    child.once("error", () => resolve());
-  });
-  const port = portOf(child, ended, (line) => log(`[${entry.name}] ${line}`));
-  port.catch(() => {}); // whoever waits for it hears it too; nobody may be waiting
-  let running = 0;
-  let retired = false;
-  const endWhenIdle = () => {
-    if (retired && running === 0) child.kill("SIGTERM");
-  };
-  const retire = () => {
-    retired = true;
-    endWhenIdle();
-  };
-  const halfLife = setTimeout(retire, wallClockMs / 2);
-  const life = setTimeout(() => {
-    log(`[${entry.name}] wall clock of ${wallClockMs} ms reached, killed`);
-    child.kill("SIGKILL");
-  }, wallClockMs);
-  void ended.then(() => {
-    retired = true;
-    clearTimeout(halfLife);
-    clearTimeout(life);
-  });
-  const kill = async () => {
-    child.kill("SIGKILL");
-    await ended;
-  };
-  return {
-    pid: child.pid ?? 0,
-    port,
-    ended,
-    get usable() {
-      return !retired;
-    },
-    enter() {
-      running++;
-      let inside = true;
-      return () => {
-        if (inside) running--;
-        inside = false;
-        endWhenIdle();
-      };
-    },
-    retire,
-    async stop(drainMs) {
-      retired = true;
-      child.kill("SIGTERM");
-      const timer = setTimeout(() => child.kill("SIGKILL"), drainMs);
-      await ended;
-      clearTimeout(timer);
-    },
-    kill,
-  };
-}
-
-/** Deno says where it listens on stderr; every other line is the function's own and goes to the log. */
-function portOf(child: ChildProcess, ended: Promise<void>, log: Log): Promise<number> {
-  return new Promise((resolve, reject) => {
-    for (const stream of [child.stdout, child.stderr]) {
-      if (!stream) continue;
-      createInterface({ input: stream }).on("line", (line) => {
-        const [, port] = line.match(LISTENING) ?? [];
-        if (port === undefined) log(line);
-        else resolve(Number(port));
-      });
-    }
-    child.stdin?.on("error", () => {/* the process went first; its exit is what counts */});
-    void once(child, "error").then(([error]) => reject(error as Error), reject);
-    void ended.then(() => reject(new Error("the function's process ended before it listened")));
   });
 }

@@ -18,11 +18,7 @@ interface Migration {
 
 const fileName = /^(\d+)_(.+)\.sql$/;
 
-/**
- * Another database than `postgres` stands for a project's: pg_cron may be created in it, though its jobs run in none
- * but `postgres`. Answers the file names it applied. A failing statement is named with its file and line, and
- * its file undone.
- */
+/** Answers the file names it applied. A failing statement is named with its file and line, and its file undone. */
 export async function migrate(
   cluster: Cluster,
   options: { directory: string; database?: string },
@@ -30,10 +26,8 @@ export async function migrate(
   const migrations = await readMigrations(options.directory);
   // Logged in as superuser, so that the few statements hosted lets `postgres` make on the platform's own tables
   // can be made in the same transaction; everything else runs under the identity of `postgres`.
-  const { database = "postgres" } = options;
-  const sql = postgres(cluster.url("supabase_admin", database), { max: 1, onnotice: () => {} });
+  const sql = postgres(cluster.url("supabase_admin", options.database), { max: 1, onnotice: () => {} });
   try {
-    if (database !== "postgres") await sql`select set_config('cron.database_name', ${database}, false)`;
     await becomePostgres(sql);
     await sql.unsafe(historyTable);
     const applied = await sql<{ version: string; statements: string[] }[]>`

@@ -1,0 +1,4 @@
+// Needs a compiled module.
+import "sharp";
+
+export default { fetch: () => new Response("in") };
