@@ -1,5 +1,7 @@
 // The token in a callback's address says which attempt a callback speaks of, even before the submit's answer is
-// stored. It is correlation, not authority: only a valid signature or the provider's own answer settles anything.
+// stored. It is correlation, not authority: only a valid signature or the provider's own answer settles anything. It
+// stands in a query, which a hosted project's gateway keeps in its own log: whoever reads it there can make one attempt
+// be polled a little earlier, and nothing else.
 
 import { hmacHex, sameText, sha256Hex } from "./digest.ts";
 

@@ -3,9 +3,10 @@
 
 import { parsePrediction, verifyWebhook } from "../wavespeed/mod.ts";
 import { callbackTokenHash, isCallbackToken } from "./callback-token.ts";
+import type { Line } from "./log.ts";
 import { pollAttempt } from "./poll.ts";
 import type { Backend } from "./ports.ts";
-import { followUp, settle } from "./settle.ts";
+import { afterSettling, settle } from "./settle.ts";
 
 /** About a hundred outputs with long addresses; a real callback has under 2 KiB. */
 export const maxCallbackBytes = 256 * 1024;
@@ -27,9 +28,10 @@ export type Received =
   /** Neither signed nor carrying a token of ours. */
   | { kind: "refused" };
 
-export async function receiveCallback(backend: Backend, callback: Callback): Promise<Received> {
-  const { config, log, now, kernel } = backend;
+export async function receiveCallback(backend: Backend, callback: Callback, line: Line): Promise<Received> {
+  const { config, now } = backend;
   const attempt = await attemptOfToken(backend, callback);
+  line.add({ token_valid: attempt !== null, attempt_id: attempt?.id });
   const verification = await verifyWebhook({
     headers: callback.headers,
     body: callback.body,
@@ -37,19 +39,33 @@ export async function receiveCallback(backend: Backend, callback: Callback): Pro
     nowSeconds: now() / 1000,
   });
   if (!verification.valid) {
-    log("callback_unverified", { reason: verification.reason, hasToken: attempt !== null });
-    if (attempt === null) return { kind: "refused" };
-    const noted = await kernel.noteCallback(attempt.id, await callbackTokenHash(attempt.token));
-    if (!noted.known) return { kind: "refused" };
-    return { kind: "accepted", after: noted.pollDue ? () => pollAttempt(backend, attempt.id) : null };
+    line.add({ outcome: "refused", reason: verification.reason });
+    return attempt === null ? { kind: "refused" } : await noteUnverified(backend, attempt, line);
   }
   const parsed = parsePrediction(callback.body);
   if (parsed.kind === "malformed") {
-    log("callback_malformed", { reason: parsed.reason });
+    line.add({ outcome: "malformed", reason: parsed.reason });
     return { kind: "malformed" };
   }
-  const settled = await settle(backend, parsed.prediction, attempt?.id ?? null);
-  return { kind: "accepted", after: () => followUp(backend, settled) };
+  line.add({ outcome: "settled" });
+  const settled = await settle(backend, parsed.prediction, attempt?.id ?? null, line);
+  return { kind: "accepted", after: afterSettling(backend, settled) };
+}
+
+async function noteUnverified(
+  backend: Backend,
+  attempt: { id: string; token: string },
+  line: Line,
+): Promise<Received> {
+  const noted = await backend.kernel.noteCallback(attempt.id, await callbackTokenHash(attempt.token));
+  if (!noted.known) return { kind: "refused" };
+  const ids = { trace_id: noted.traceId, job_id: noted.jobId, attempt_id: attempt.id };
+  line.add({ ...ids, outcome: noted.pollDue ? "poll_due" : "noted" });
+  if (!noted.pollDue) return { kind: "accepted", after: null };
+  return {
+    kind: "accepted",
+    after: () => backend.log.step("follow_up", ids, () => pollAttempt(backend, attempt.id)),
+  };
 }
 
 async function attemptOfToken(

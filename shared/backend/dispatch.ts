@@ -1,5 +1,6 @@
 // Hands ready jobs to the provider: claims under the caps, submits each, until there is nothing to claim.
 
+import type { Line } from "./log.ts";
 import type { Backend } from "./ports.ts";
 import { submit } from "./submit.ts";
 
@@ -10,13 +11,18 @@ const maxRounds = 10;
 const budgetMs = 20_000;
 
 /** Answers how many attempts it submitted. Its transactions are its own: call it after what freed a slot has committed. */
-export async function dispatch(backend: Backend): Promise<number> {
+export function dispatch(backend: Backend): Promise<number> {
+  return backend.log.step("dispatch", {}, (line) => submitReady(backend, line));
+}
+
+async function submitReady(backend: Backend, line: Line): Promise<number> {
   const { kernel, newId, now } = backend;
   const startedMs = now();
   let submitted = 0;
   let waited = false;
   for (let round = 0; round < maxRounds && now() - startedMs < budgetMs; round++) {
     const { claims, skippedUserIds } = await kernel.claimGenerations(newId(), claimLimit);
+    line.add({ rounds: round + 1, submits: submitted + claims.length });
     const outcomes = await Promise.allSettled(claims.map((claim) => submit(backend, claim)));
     // Only now: whoever keeps the isolate alive for us stops at the first failure, and the other POSTs are under way.
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;

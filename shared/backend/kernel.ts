@@ -13,8 +13,11 @@ export class KernelError extends Error {
   readonly code: string;
   /** The answer was lost on the way: what was asked may have been done. */
   readonly isTransport: boolean;
+  /** The database function's name. */
+  readonly call: string;
   constructor(call: string, code: string, isTransport: boolean) {
     super(`${call} failed with ${code}`);
+    this.call = call;
     this.code = code;
     this.isTransport = isTransport;
   }
@@ -45,6 +48,8 @@ const Claim = z.object({
   leaseToken: z.uuid(),
   jobId: z.uuid(),
   traceId: z.string(),
+  /** Its number within the job. */
+  attempt: z.number().int(),
   /** A ProviderModel, checked by who builds the input: a bad catalogue row must fail its own jobs, not every claim. */
   model: z.unknown(),
   /** Null once its owner is erased. */
@@ -80,6 +85,8 @@ const Settled = z.object({
   next: z.enum(["persist", "wait", "none", "unknown_task"]),
   jobId: z.uuid().optional(),
   attemptId: z.uuid().optional(),
+  /** The job's. */
+  traceId: z.string().optional(),
   status: z.string().optional(),
 });
 export type Settled = z.infer<typeof Settled>;
@@ -117,8 +124,10 @@ const Listing = z.object({
   seed: z.number().int().nullable(),
 });
 export type Listing = z.infer<typeof Listing>;
+const Poll = z.object({ attemptId: z.uuid(), taskId: z.string(), traceId: z.string() });
+export type Poll = z.infer<typeof Poll>;
 const Polls = z.object({
-  polls: z.array(z.object({ attemptId: z.uuid(), taskId: z.string(), traceId: z.string() })),
+  polls: z.array(Poll),
   listings: z.array(Listing),
 });
 
@@ -129,7 +138,12 @@ const Work = z.record(z.string(), z.number());
 export type Work = z.infer<typeof Work>;
 const Ended = z.object({ status: z.string().nullable() });
 const Decided = z.object({ decision: z.enum(["none", "adopted", "absent", "undecided"]) });
-const Noted = z.object({ known: z.boolean(), pollDue: z.boolean() });
+const Noted = z.object({
+  known: z.boolean(),
+  pollDue: z.boolean(),
+  jobId: z.uuid().optional(),
+  traceId: z.string().optional(),
+});
 
 /** Calls `rpc` as the kernel's functions. */
 export function createKernel(rpc: Rpc) {

@@ -5,7 +5,8 @@ export { type Callback, maxCallbackBytes, receiveCallback, type Received } from 
 export { type Cancel, cancel } from "./cancel.ts";
 export { dispatch } from "./dispatch.ts";
 export { createKernel, type Kernel, KernelError, type Refusal, type Rpc, type Work } from "./kernel.ts";
-export { createLog, errorName, type Log, type LogFields } from "./log.ts";
+export { createLog, errorFields, type Line, type Log, type RequestLog } from "./log.ts";
+export { type FunctionName, type StepName, type Told, withheldMark } from "./log-fields.ts";
 export type { Backend, BackendConfig, Store } from "./ports.ts";
 export { type Start, start } from "./start.ts";
 export { rpcOf, storeOf } from "./supabase.ts";

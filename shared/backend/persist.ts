@@ -3,7 +3,8 @@
 
 import { sha256Hex } from "./digest.ts";
 import type { Persist } from "./kernel.ts";
-import { errorName } from "./log.ts";
+import { errorFields, type Line } from "./log.ts";
+import type { Told } from "./log-fields.ts";
 import { fetchOutput } from "./output.ts";
 import type { Backend } from "./ports.ts";
 
@@ -19,31 +20,48 @@ export async function persistAttempt(backend: Backend, attemptId: string): Promi
 }
 
 /** Stores one job that is due, if any; answers how many. One at a time: a lease runs from the claim, not from its turn. */
-export async function persistDue(backend: Backend): Promise<number> {
-  const { claims } = await backend.kernel.claimPersists(backend.newId(), 1);
-  for (const claim of claims) await persist(backend, claim);
-  return claims.length;
+export function persistDue(backend: Backend): Promise<number> {
+  return backend.log.step("persists", {}, async (line) => {
+    const { claims } = await backend.kernel.claimPersists(backend.newId(), 1);
+    line.add({ persists: claims.length });
+    for (const claim of claims) await persist(backend, claim);
+    return claims.length;
+  });
 }
 
-async function persist(backend: Backend, claim: Persist): Promise<void> {
+function persist(backend: Backend, claim: Persist): Promise<void> {
+  const told = { ...idsOf(claim), images: claim.images.length };
+  return backend.log.step("persist", told, (line) => persistImages(backend, claim, line));
+}
+
+function idsOf({ traceId, jobId, attemptId }: Persist): Told {
+  return { trace_id: traceId, job_id: jobId, attempt_id: attemptId };
+}
+
+async function persistImages(backend: Backend, claim: Persist, line: Line): Promise<void> {
   const signal = AbortSignal.timeout(Math.max(0, claim.leaseSeconds * 1000 - recordMarginMs));
   const failures: { index: number; permanent: boolean }[] = [];
   // One after the other: two large pictures at once would not fit a function's memory.
   for (const image of claim.images) {
-    const failure = await persistImage(backend, claim, image, signal);
+    const failure = await backend.log.step(
+      "store_image",
+      { ...idsOf(claim), image_index: image.index },
+      (imageLine) => persistImage(backend, claim, image, signal, imageLine),
+    );
     if (failure !== null) failures.push({ index: image.index, permanent: failure === "permanent" });
   }
+  line.add({ failures: failures.length });
   const { status } = await backend.kernel.complete(claim.attemptId, claim.leaseToken, failures);
-  backend.log("persist", { traceId: claim.traceId, jobId: claim.jobId, failures: failures.length, status });
+  line.add({ job_status: status });
 }
 
 async function persistImage(
-  { kernel, store, log, fetch, config }: Backend,
+  { kernel, store, fetch, config }: Backend,
   claim: Persist,
   image: Persist["images"][number],
   signal: AbortSignal,
+  line: Line,
 ): Promise<"permanent" | "transient" | null> {
-  const ids = { traceId: claim.traceId, jobId: claim.jobId, index: image.index };
   const trustedOrigin = new URL(config.wavespeedBaseUrl).origin;
   const output = await fetchOutput({
     url: image.url,
@@ -52,7 +70,7 @@ async function persistImage(
     trustedOrigin: trustedOrigin === providerOrigin ? null : trustedOrigin,
   });
   if (output.kind !== "image") {
-    log("output_failed", { ...ids, kind: output.kind, reason: output.reason });
+    line.add({ outcome: output.kind, reason: output.reason });
     return output.kind === "unusable" ? "permanent" : "transient";
   }
   try {
@@ -64,9 +82,10 @@ async function persistImage(
       sha256: await sha256Hex(output.bytes),
       flagged: image.flagged,
     });
+    line.add({ outcome: recorded ? "stored" : "lease_lost", image_bytes: output.bytes.byteLength });
     return recorded ? null : "transient";
   } catch (error) {
-    log("store_failed", { ...ids, error: errorName(error) });
+    line.add({ outcome: "failed", ...errorFields(error) });
     return "transient";
   }
 }

@@ -3,6 +3,8 @@
 import { failureClass, type Prediction } from "../wavespeed/mod.ts";
 import { dispatch } from "./dispatch.ts";
 import type { Settled } from "./kernel.ts";
+import type { Line } from "./log.ts";
+import type { Told } from "./log-fields.ts";
 import { persistAttempt } from "./persist.ts";
 import type { Backend } from "./ports.ts";
 
@@ -11,22 +13,26 @@ export async function settle(
   backend: Backend,
   prediction: Prediction,
   attemptId: string | null,
+  line: Line,
 ): Promise<Settled> {
+  const providerClass = failureClass(prediction);
+  line.add({ provider_status: prediction.status, provider_class: providerClass });
   const settled = await backend.kernel.settle(prediction.id, attemptId, {
     status: prediction.status,
     // As a URL parser writes them: a NUL or half a surrogate pair in one would fail every settle of this task.
     outputs: prediction.outputs.map((url) => new URL(url).href),
     flagged: prediction.flagged,
-    class: failureClass(prediction),
+    class: providerClass,
   });
-  backend.log("settle", {
-    jobId: settled.jobId,
-    attemptId: settled.attemptId,
-    provider: prediction.status,
-    status: settled.status,
-    next: settled.next,
-  });
+  line.add({ ...idsOf(settled), job_status: settled.status, next: settled.next });
   return settled;
+}
+
+/** What is left to do after a callback's answer, if anything is. */
+export function afterSettling(backend: Backend, settled: Settled): (() => Promise<void>) | null {
+  if (settled.next !== "persist" && settled.next !== "none") return null;
+  const told = { ...idsOf(settled), next: settled.next };
+  return () => backend.log.step("follow_up", told, () => followUp(backend, settled));
 }
 
 /** The slow half: stores what was delivered, then hands freed slots on. */
@@ -35,4 +41,8 @@ export async function followUp(backend: Backend, settled: Settled): Promise<void
     await persistAttempt(backend, settled.attemptId);
   }
   if (settled.next === "persist" || settled.next === "none") await dispatch(backend);
+}
+
+function idsOf({ traceId, jobId, attemptId }: Settled): Told {
+  return { trace_id: traceId, job_id: jobId, attempt_id: attemptId };
 }

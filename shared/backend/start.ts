@@ -2,6 +2,7 @@
 
 import { hashRequest, type StartAnswer, type StartRequest } from "../contract/mod.ts";
 import type { Refusal } from "./kernel.ts";
+import type { Line } from "./log.ts";
 import type { Backend } from "./ports.ts";
 
 export type Start = { kind: "started" | "replayed"; answer: StartAnswer } | {
@@ -10,16 +11,23 @@ export type Start = { kind: "started" | "replayed"; answer: StartAnswer } | {
 };
 
 export async function start(
-  { kernel, log }: Backend,
+  { kernel }: Backend,
   tap: { userId: string; idempotencyKey: string; request: StartRequest; traceId: string },
+  line: Line,
 ): Promise<Start> {
   const requestHash = await hashRequest(tap.request);
   const answer = await kernel.start({ ...tap, requestHash });
   if (!answer.ok) {
-    log("start_refused", { traceId: tap.traceId, code: answer.error.code });
+    line.add({ outcome: "refused" });
     return { kind: "refused", refusal: answer };
   }
   const { job, account, queue, replay } = answer;
-  log("start", { traceId: job.traceId, jobId: job.id, replay, position: queue.position });
+  line.add({
+    trace_id: job.traceId,
+    job_id: job.id,
+    job_status: job.status,
+    outcome: replay ? "replayed" : "started",
+    queue_position: queue.position,
+  });
   return { kind: replay ? "replayed" : "started", answer: { job, account, queue } };
 }

@@ -4,13 +4,18 @@ import { buildInput, ProviderModel, type Submission } from "../wavespeed/mod.ts"
 import { callbackToken, callbackTokenHash, callbackUrl } from "./callback-token.ts";
 import { deliverInputs } from "./inputs.ts";
 import type { Claim, SubmissionOutcome } from "./kernel.ts";
-import { errorName } from "./log.ts";
+import { errorFields, type Line } from "./log.ts";
 import type { Backend } from "./ports.ts";
 
-export async function submit(backend: Backend, claim: Claim): Promise<void> {
-  const { kernel, log, newId, config } = backend;
-  const ids = { traceId: claim.traceId, jobId: claim.jobId, attemptId: claim.attemptId };
-  const prepared = await prepareInput(backend, claim);
+export function submit(backend: Backend, claim: Claim): Promise<void> {
+  const { traceId, jobId, attemptId, attempt } = claim;
+  const ids = { trace_id: traceId, job_id: jobId, attempt_id: attemptId, attempt };
+  return backend.log.step("submit", ids, (line) => submitOnce(backend, claim, line));
+}
+
+async function submitOnce(backend: Backend, claim: Claim, line: Line): Promise<void> {
+  const { kernel, newId, config } = backend;
+  const prepared = await prepareInput(backend, claim, line);
   const token = await callbackToken(config.callbackSecret, claim.attemptId);
   // What can throw stands before the mark: after it, silence means that something may have been sent.
   const webhookUrl = callbackUrl(config.webhookUrl, claim.attemptId, token);
@@ -23,8 +28,7 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
     await callbackTokenHash(token),
   );
   if (!mark.go) {
-    log("submit_skipped", { ...ids, reason: mark.reason });
-    return;
+    return line.add({ outcome: "skipped", reason: mark.reason });
   }
   const outcome = prepared.kind === "refused"
     ? prepared.outcome
@@ -32,27 +36,24 @@ export async function submit(backend: Backend, claim: Claim): Promise<void> {
       // The lease runs from some moment after we asked, so this never overestimates what is left.
       leaseLeftMs: mark.leaseSeconds * 1000 - (backend.now() - askedAtMs),
     });
-  await kernel.recordSubmission(claim.attemptId, sendId, outcome);
-  log("submit", {
-    ...ids,
+  line.add({
     outcome: outcome.kind,
-    class: outcome.kind === "rejected" ? outcome.class : undefined,
+    provider_class: outcome.kind === "rejected" ? outcome.class : undefined,
+    reason: outcome.kind === "unknown" ? outcome.cause : undefined,
+    retry_after_seconds: outcome.kind === "rejected" ? outcome.retryAfterSeconds : undefined,
   });
+  await kernel.recordSubmission(claim.attemptId, sendId, outcome);
 }
 
 type Ready = { kind: "ready"; modelId: string; input: Record<string, unknown> };
 type Prepared = Ready | { kind: "refused"; outcome: SubmissionOutcome };
 
-async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
+async function prepareInput(backend: Backend, claim: Claim, line: Line): Promise<Prepared> {
   let inputUrls: string[] | null;
   try {
     inputUrls = await deliverInputs(backend, claim.inputPaths);
   } catch (error) {
-    backend.log("inputs_unreachable", {
-      traceId: claim.traceId,
-      jobId: claim.jobId,
-      error: errorName(error),
-    });
+    line.add({ reason: "inputs_unreachable", ...errorFields(error) });
     // Storage or the provider's upload is away for now: another attempt may well find it back.
     return { kind: "refused", outcome: { kind: "rejected", class: "interrupted" } };
   }
@@ -66,7 +67,7 @@ async function prepareInput(backend: Backend, claim: Claim): Promise<Prepared> {
     return { kind: "ready", modelId: model.path, input };
   } catch (error) {
     // The catalogue row cannot express what it allows, or the words are erased: it would fail again.
-    backend.log("catalogue_fault", { traceId: claim.traceId, jobId: claim.jobId, error: errorName(error) });
+    line.add({ reason: "catalogue_fault", ...errorFields(error) });
     return { kind: "refused", outcome: { kind: "rejected", class: "bad_input" } };
   }
 }

@@ -1,7 +1,7 @@
 // The sweep function's work: what SQL found due and cannot do itself.
 
 import { dispatch } from "./dispatch.ts";
-import { errorName } from "./log.ts";
+import type { Line } from "./log.ts";
 import { persistDue } from "./persist.ts";
 import { pollDue } from "./poll.ts";
 import type { Backend } from "./ports.ts";
@@ -21,7 +21,14 @@ const steps: readonly [name: string, step: (backend: Backend) => Promise<number>
 ];
 
 /** Goes through every step until it has nothing due or the time is spent; a step that fails stops no other. */
-export async function sweep(backend: Backend): Promise<{ counts: Record<string, number>; errors: number }> {
+export function sweep(backend: Backend): Promise<{ counts: Record<string, number>; errors: number }> {
+  return backend.log.step("sweep", {}, (line) => sweepDue(backend, line));
+}
+
+async function sweepDue(
+  backend: Backend,
+  line: Line,
+): Promise<{ counts: Record<string, number>; errors: number }> {
   const startedMs = backend.now();
   const counts: Record<string, number> = {};
   let errors = 0;
@@ -33,24 +40,34 @@ export async function sweep(backend: Backend): Promise<{ counts: Record<string, 
         const moved = await step(backend);
         done += moved;
         more = moved >= batchSize;
-      } catch (error) {
+      } catch {
+        // Told by the step's own line.
         errors++;
         more = false;
-        backend.log("sweep_step_failed", { step: name, error: errorName(error) });
       }
     }
     counts[name] = done;
   }
+  const { polls, persists, submits, purges, balance } = counts;
+  line.add({ outcome: errors === 0 ? "done" : "partly_failed" });
+  line.add({ polls, persists, submits, purges, balances: balance, errors });
   await backend.kernel.recordSweep({ startedAt: new Date(startedMs).toISOString(), counts, errors });
-  backend.log("sweep", { ...counts, errors });
   return { counts, errors };
 }
 
-async function askBalance({ kernel, provider }: Backend): Promise<number> {
-  const due = await kernel.workDue();
-  if ((due["balance"] ?? 0) === 0) return 0;
-  const answer = await provider.balance();
-  if (answer.kind !== "ok") return 0;
-  await kernel.recordProviderBalance(answer.value.balanceUsd);
-  return 1;
+function askBalance({ kernel, provider, log }: Backend): Promise<number> {
+  return log.step("balance", {}, async (line) => {
+    const due = await kernel.workDue();
+    if ((due["balance"] ?? 0) === 0) {
+      line.add({ outcome: "not_due" });
+      return 0;
+    }
+    const answer = await provider.balance();
+    if (answer.kind !== "ok") {
+      line.add({ outcome: answer.kind });
+      return 0;
+    }
+    await kernel.recordProviderBalance(answer.value.balanceUsd);
+    return 1;
+  });
 }

@@ -52,8 +52,8 @@ function withHeader(
 }
 
 test("a valid signature settles the task, tied to the token's attempt", async () => {
-  const { backend, asked } = fakeBackend();
-  expect(await receiveCallback(backend, await callbackOf())).toMatchObject({ kind: "accepted" });
+  const { backend, line, asked } = fakeBackend();
+  expect(await receiveCallback(backend, await callbackOf(), line)).toMatchObject({ kind: "accepted" });
   expect(asked("settle_generation")).toEqual([{
     p_task_id: "task-1",
     p_attempt_id: attemptId,
@@ -68,10 +68,10 @@ test("a valid signature settles the task, tied to the token's attempt", async ()
 });
 
 test("the answer needs one kernel call; the slow half comes after", async () => {
-  const { backend, calls } = fakeBackend({
+  const { backend, line, calls } = fakeBackend({
     kernel: { settle_generation: () => ({ next: "persist", jobId, attemptId, status: "persisting" }) },
   });
-  const received = await receiveCallback(backend, await callbackOf());
+  const received = await receiveCallback(backend, await callbackOf(), line);
   expect(calls.map(({ name }) => name)).toEqual(["settle_generation"]);
   if (received.kind !== "accepted") throw new Error(received.kind);
   await received.after?.();
@@ -86,10 +86,11 @@ test("each of several secrets in force is accepted, and no other", async () => {
       "refused",
     ]] as const
   ) {
-    const { backend } = fakeBackend({ config: { webhookSecrets } });
-    expect(await receiveCallback(backend, await callbackOf({ secret, token: null })), secret).toMatchObject({
-      kind,
-    });
+    const { backend, line } = fakeBackend({ config: { webhookSecrets } });
+    expect(await receiveCallback(backend, await callbackOf({ secret, token: null }), line), secret)
+      .toMatchObject({
+        kind,
+      });
   }
 });
 
@@ -100,8 +101,8 @@ test.each([
   ["a token of another project", { token: await callbackToken("another secret", attemptId) }],
   ["an attempt that is no UUID", { attemptId: "1; drop table" }],
 ])("a signed callback with %s settles by its task id alone", async (_, more) => {
-  const { backend, asked } = fakeBackend();
-  expect(await receiveCallback(backend, await callbackOf(more))).toMatchObject({ kind: "accepted" });
+  const { backend, line, asked } = fakeBackend();
+  expect(await receiveCallback(backend, await callbackOf(more), line)).toMatchObject({ kind: "accepted" });
   expect(asked("settle_generation")).toMatchObject([{ p_task_id: "task-1", p_attempt_id: null }]);
 });
 
@@ -111,8 +112,8 @@ test.each([
   ["a prediction without an id", JSON.stringify({ status: "completed" })],
   ["an id that could leave its path", JSON.stringify({ ...delivery, id: "../balance" })],
 ])("a signed body that is %s is malformed, and reaches no kernel", async (_, text) => {
-  const { backend, calls } = fakeBackend();
-  expect(await receiveCallback(backend, await callbackOf({ text }))).toEqual({ kind: "malformed" });
+  const { backend, line, calls } = fakeBackend();
+  expect(await receiveCallback(backend, await callbackOf({ text }), line)).toEqual({ kind: "malformed" });
   expect(calls).toEqual([]);
 });
 
@@ -145,7 +146,7 @@ const unverifiable: [string, Callback][] = [
 test.each(unverifiable)(
   "with %s and a valid token a poll becomes due, and nothing is settled",
   async (_, callback) => {
-    const { backend, calls, asked } = fakeBackend({
+    const { backend, line, calls, asked } = fakeBackend({
       kernel: {
         note_callback: () => ({ known: true, pollDue: true }),
         claim_polls: () => ({ polls: [{ attemptId, taskId: "task-1", traceId }], listings: [] }),
@@ -158,7 +159,7 @@ test.each(unverifiable)(
           }),
       },
     });
-    const received = await receiveCallback(backend, callback);
+    const received = await receiveCallback(backend, callback, line);
     expect(calls).toEqual([{
       name: "note_callback",
       args: { p_attempt_id: attemptId, p_token_hash: await callbackTokenHash(token) },
@@ -172,8 +173,8 @@ test.each(unverifiable)(
 );
 
 test.each(unverifiable)("with %s and no token it is refused, unseen by the kernel", async (_, callback) => {
-  const { backend, calls } = fakeBackend();
-  expect(await receiveCallback(backend, { ...callback, token: null })).toEqual({ kind: "refused" });
+  const { backend, line, calls } = fakeBackend();
+  expect(await receiveCallback(backend, { ...callback, token: null }, line)).toEqual({ kind: "refused" });
   expect(calls).toEqual([]);
 });
 
@@ -185,9 +186,9 @@ test.each<[string, Partial<Callback>]>([
   ["with a tail", { token: `${token}0` }],
   ["for an attempt that is no UUID", { attemptId: "../../x" }],
 ])("an unsigned callback with a token %s is refused, unseen by the kernel", async (_, more) => {
-  const { backend, calls } = fakeBackend();
+  const { backend, line, calls } = fakeBackend();
   const callback = { ...signed, headers: new Headers(), ...more };
-  expect(await receiveCallback(backend, callback)).toEqual({ kind: "refused" });
+  expect(await receiveCallback(backend, callback, line)).toEqual({ kind: "refused" });
   expect(calls).toEqual([]);
 });
 
@@ -200,13 +201,13 @@ test.each<[string, Doubles["kernel"], unknown]>([
     after: null,
   }],
 ])("an unsigned callback whose attempt %s polls nothing", async (_, kernel, expected) => {
-  const { backend } = fakeBackend({ kernel });
-  expect(await receiveCallback(backend, { ...signed, headers: new Headers() })).toEqual(expected);
+  const { backend, line } = fakeBackend({ kernel });
+  expect(await receiveCallback(backend, { ...signed, headers: new Headers() }, line)).toEqual(expected);
 });
 
 test("with no secret configured no signature is valid", async () => {
   for (const webhookSecrets of [[], [""], ["whsec_"]]) {
-    const { backend } = fakeBackend({ config: { webhookSecrets } });
-    expect(await receiveCallback(backend, { ...signed, token: null })).toEqual({ kind: "refused" });
+    const { backend, line } = fakeBackend({ config: { webhookSecrets } });
+    expect(await receiveCallback(backend, { ...signed, token: null }, line)).toEqual({ kind: "refused" });
   }
 });

@@ -6,6 +6,7 @@ import {
   type BackendConfig,
   createKernel,
   createLog,
+  type Line,
   type Store,
 } from "../../shared/backend/mod.ts";
 import type { Wavespeed } from "../../shared/wavespeed/mod.ts";
@@ -20,6 +21,8 @@ export const jobId = "51a7c0de-0d6b-4b4e-8a3c-6d1f6a2b7c01";
 export const leaseToken = "9c3e5a70-1b2d-4c6f-8e9a-0f1d2c3b4a01";
 export const userId = "7e57ab1e-2c4d-4e6f-8a0b-1c2d3e4f5a01";
 export const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
+/** Of a request that is not the one which started the job. */
+export const requestTraceId = "0af7651916cd43dd8448eb211c80319c";
 export const startMs = Date.UTC(2026, 10, 22, 12);
 
 export const config: BackendConfig = {
@@ -70,15 +73,26 @@ export interface FakeBackend {
   calls: { name: string; args: Arguments }[];
   /** The arguments of each call of one database function. */
   asked(name: string): Arguments[];
+  /** Of the request that the verbs are called in. */
+  line: Line;
+  /** Every line written, request and steps. */
   logged: string[];
+  /** Ends the request: writes its line. */
+  end(): void;
   advance(ms: number): void;
 }
 
 export function fakeBackend(doubles: Doubles = {}): FakeBackend {
   const calls: FakeBackend["calls"] = [];
   const logged: string[] = [];
-  const script: Script = { ...quiet, ...doubles.kernel };
   let nowMs = startMs;
+  const log = createLog({
+    write: (line) => logged.push(line),
+    now: () => nowMs,
+    function: "start-generation",
+    traceId: requestTraceId,
+  });
+  const script: Script = { ...quiet, ...doubles.kernel };
   let ids = 0;
   const backend: Backend = {
     kernel: createKernel((name, args) => {
@@ -107,14 +121,16 @@ export function fakeBackend(doubles: Doubles = {}): FakeBackend {
     fetch: doubles.fetch ?? refuse("fetch"),
     now: () => nowMs,
     newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
-    log: createLog((line) => logged.push(line), () => nowMs),
+    log,
     config: { ...config, ...doubles.config },
   };
   return {
     backend,
     calls,
     asked: (name) => calls.filter((call) => call.name === name).map(({ args }) => args),
+    line: log.line,
     logged,
+    end: () => log.end({ status: 200 }),
     advance: (ms) => {
       nowMs += ms;
     },

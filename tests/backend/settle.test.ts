@@ -8,8 +8,8 @@ import { attemptId, fakeBackend, jobId } from "./fake-backend.ts";
 const next = (word: string) => () => ({ next: word, jobId, attemptId, status: "persisting" });
 
 test("a delivered result is settled with its outputs, its flags and no failure class", async () => {
-  const { backend, asked } = fakeBackend();
-  await settle(backend, predictionOf({ flagged: [true] }), attemptId);
+  const { backend, line, asked } = fakeBackend();
+  await settle(backend, predictionOf({ flagged: [true] }), attemptId, line);
   expect(asked("settle_generation")).toEqual([{
     p_task_id: "task-1",
     p_attempt_id: attemptId,
@@ -29,17 +29,18 @@ test.each([
   [predictionOf({ status: "processing", outputs: [] }), "processing", null],
   [predictionOf({ status: "unknown_status", rawStatus: "pondering", outputs: [] }), "unknown_status", null],
 ])("a result's class is that of its failure: %o", async (prediction, status, failure) => {
-  const { backend, asked } = fakeBackend();
-  await settle(backend, prediction, null);
+  const { backend, line, asked } = fakeBackend();
+  await settle(backend, prediction, null, line);
   expect(asked("settle_generation")[0]?.["p_result"]).toMatchObject({ status, class: failure });
 });
 
 test("an output's address reaches the database as a URL parser writes it", async () => {
-  const { backend, asked } = fakeBackend();
+  const { backend, line, asked } = fakeBackend();
   await settle(
     backend,
     predictionOf({ outputs: ["https://cdn.example.com/a\0b", "https://cdn.example.com/\ud800"] }),
     null,
+    line,
   );
   const { outputs } = asked("settle_generation")[0]?.["p_result"] as { outputs: string[] };
   expect(outputs).toEqual(["https://cdn.example.com/a%00b", "https://cdn.example.com/%EF%BF%BD"]);
@@ -51,20 +52,20 @@ test.each([
   ["wait", []],
   ["unknown_task", []],
 ])("after %s comes %j", async (word, expected) => {
-  const { backend, calls } = fakeBackend({
+  const { backend, line, calls } = fakeBackend({
     kernel: {
       settle_generation: next(word),
       claim_persists: () => ({ claims: [persistOf({ images: [] })] }),
     },
   });
-  const settled = await settle(backend, predictionOf(), null);
+  const settled = await settle(backend, predictionOf(), null, line);
   const before = calls.length;
   await followUp(backend, settled);
   expect(calls.slice(before).map(({ name }) => name)).toEqual(expected);
 });
 
 test("what is stored is the attempt that the kernel named", async () => {
-  const { backend, asked } = fakeBackend({ kernel: { settle_generation: next("persist") } });
-  await followUp(backend, await settle(backend, predictionOf(), null));
+  const { backend, line, asked } = fakeBackend({ kernel: { settle_generation: next("persist") } });
+  await followUp(backend, await settle(backend, predictionOf(), null, line));
   expect(asked("claim_persists")).toMatchObject([{ p_attempt_id: attemptId, p_limit: 1 }]);
 });

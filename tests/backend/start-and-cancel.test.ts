@@ -15,10 +15,10 @@ const shown = {
 };
 
 test("a start asks the kernel with the request, its hash, the key and the caller", async () => {
-  const { backend, asked } = fakeBackend({
+  const { backend, line, asked } = fakeBackend({
     kernel: { start_generation: () => ({ ok: true, replay: false, ...shown }) },
   });
-  expect(await start(backend, tap)).toEqual({ kind: "started", answer: shown });
+  expect(await start(backend, tap, line)).toEqual({ kind: "started", answer: shown });
   expect(asked("start_generation")).toEqual([{
     p_user_id: userId,
     p_idempotency_key: tap.idempotencyKey,
@@ -29,16 +29,16 @@ test("a start asks the kernel with the request, its hash, the key and the caller
 });
 
 test("the same key again is a replay with the same shape", async () => {
-  const { backend } = fakeBackend({
+  const { backend, line } = fakeBackend({
     kernel: { start_generation: () => ({ ok: true, replay: true, ...shown }) },
   });
-  expect(await start(backend, tap)).toEqual({ kind: "replayed", answer: shown });
+  expect(await start(backend, tap, line)).toEqual({ kind: "replayed", answer: shown });
 });
 
 test("a refusal is a value, with all that the kernel says of it", async () => {
   const error = { code: "insufficient_credits", balance: 1, price: 2 };
-  const { backend } = fakeBackend({ kernel: { start_generation: () => ({ ok: false, error }) } });
-  expect(await start(backend, tap)).toEqual({ kind: "refused", refusal: { ok: false, error } });
+  const { backend, line } = fakeBackend({ kernel: { start_generation: () => ({ ok: false, error }) } });
+  expect(await start(backend, tap, line)).toEqual({ kind: "refused", refusal: { ok: false, error } });
 });
 
 const canceled = {
@@ -49,10 +49,10 @@ const canceled = {
 };
 
 test("the provider is told of no task unless the kernel names one", async () => {
-  const { backend, asked } = fakeBackend({
+  const { backend, line, asked } = fakeBackend({
     kernel: { cancel_generation: () => ({ ...canceled, tellTaskIds: [] }) },
   });
-  expect(await cancel(backend, userId, jobId)).toMatchObject({
+  expect(await cancel(backend, userId, jobId, line)).toMatchObject({
     kind: "answered",
     answer: { outcome: "canceled", refund: "pending", providerTold: false },
   });
@@ -60,11 +60,11 @@ test("the provider is told of no task unless the kernel names one", async () => 
 });
 
 test("the answer to the app names no task of the provider", async () => {
-  const { backend } = fakeBackend({
+  const { backend, line } = fakeBackend({
     kernel: { cancel_generation: () => ({ ...canceled, tellTaskIds: ["task-1"] }) },
     provider: { delete: () => Promise.resolve({ kind: "ok", value: { status: "deleted" } }) },
   });
-  const answered = await cancel(backend, userId, jobId);
+  const answered = await cancel(backend, userId, jobId, line);
   expect(JSON.stringify(answered)).not.toContain("task-1");
 });
 
@@ -77,7 +77,7 @@ test.each(
 )("told of tasks that answer %j, the provider counts as told: %s", async (kinds, providerTold) => {
   const told: string[] = [];
   const answers = [...kinds];
-  const { backend } = fakeBackend({
+  const { backend, line } = fakeBackend({
     kernel: { cancel_generation: () => ({ ...canceled, tellTaskIds: ["task-1", "task-2"] }) },
     provider: {
       delete: (taskId) => {
@@ -89,17 +89,17 @@ test.each(
       },
     },
   });
-  expect(await cancel(backend, userId, jobId)).toMatchObject({
+  expect(await cancel(backend, userId, jobId, line)).toMatchObject({
     answer: { outcome: "canceled", providerTold },
   });
   expect(told).toEqual(["task-1", "task-2"]);
 });
 
 test("a job that is not the caller's is refused, and nobody is told anything", async () => {
-  const { backend } = fakeBackend({
+  const { backend, line } = fakeBackend({
     kernel: { cancel_generation: () => ({ ok: false, error: { code: "job_not_found" } }) },
   });
-  expect(await cancel(backend, userId, jobId)).toEqual({
+  expect(await cancel(backend, userId, jobId, line)).toEqual({
     kind: "refused",
     refusal: { ok: false, error: { code: "job_not_found" } },
   });

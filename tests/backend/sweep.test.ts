@@ -13,6 +13,9 @@ const stepOf: Record<string, string> = {
   http_work_due: "balance",
 };
 
+/** The step whose line tells of its failure. */
+const lineOf: Record<string, string> = { ...stepOf, claim_generations: "dispatch" };
+
 test("with nothing due, each step looks once, and the round is recorded", async () => {
   const { backend, calls, asked } = fakeBackend();
   const counts = { persists: 0, polls: 0, submits: 0, purges: 0, balance: 0 };
@@ -36,7 +39,7 @@ test.each(Object.keys(stepOf))("a failing %s stops no other step and is counted"
   expect(new Set(calls.map(({ name }) => name))).toEqual(new Set([...Object.keys(stepOf), "record_sweep"]));
   expect(asked("record_sweep")[0]?.["p_sweep"]).toMatchObject({ errors: 1 });
   expect(logged.map((line) => JSON.parse(line))).toContainEqual(
-    expect.objectContaining({ event: "sweep_step_failed", step: stepOf[failing], error: "Error" }),
+    expect.objectContaining({ kind: "step", step: lineOf[failing], outcome: "failed", error: "Error" }),
   );
   expect(logged.join()).not.toContain("prompt");
 });

@@ -1,8 +1,8 @@
 // An app in a test: what a phone would do, with supabase-js and nothing else.
 
 import { randomUUID } from "node:crypto";
-import { createClient, type SupabaseClient } from "@supabase/supabase-js";
-import { inject } from "vitest";
+import type { SupabaseClient } from "@supabase/supabase-js";
+import { inject, vi } from "vitest";
 import {
   changeEvent,
   ChangeMessage,
@@ -12,12 +12,11 @@ import {
   hasEnded,
   jobFromRow,
 } from "../../shared/contract/mod.ts";
+import { changeMs } from "./patience.ts";
+import { request } from "./request.ts";
+import { newUser, type Target } from "./users.ts";
 
-export interface Target {
-  url: string;
-  publishableKey: string;
-  secretKey: string;
-}
+export { request } from "./request.ts";
 
 /** The stack that global-setup.ts provides. */
 export function sharedStack(): Target {
@@ -25,6 +24,7 @@ export function sharedStack(): Target {
     url: inject("stackUrl"),
     publishableKey: inject("publishableKey"),
     secretKey: inject("secretKey"),
+    external: inject("external"),
   };
 }
 
@@ -35,64 +35,77 @@ export interface App {
   token: string;
   /** Every pushed change since joined, in the order of arrival. */
   changes: ChangeMessage[];
-  /** Resolves when `holds` does for the changes so far. */
+  /** Resolves as soon as `holds` does for the changes so far. */
+  pushed(holds: () => boolean, what: string): Promise<void>;
+  /** Like `pushed`, and once reading shows what was pushed. */
   until(holds: () => boolean, what: string): Promise<void>;
   close(): Promise<void>;
 }
 
-export const request = { modelId: "flux-schnell", prompt: "a red fox in the snow", aspectRatio: "1:1" };
-const waitMs = 30_000;
-
 export async function openApp(target: Target): Promise<App> {
-  const client = createClient(target.url, target.publishableKey, { auth: { persistSession: false } });
-  const { data, error } = await client.auth.signUp({
-    email: `app-${randomUUID().slice(0, 8)}@example.com`,
-    password: randomUUID(),
-  });
-  if (error || !data.session) throw error ?? new Error("no session");
-  const userId = data.session.user.id;
-  const token = data.session.access_token;
+  const client = await newUser(target);
+  const { data: { session } } = await client.auth.getSession();
+  if (!session) throw new Error("no session");
+  const userId = session.user.id;
+  const token = session.access_token;
   const changes: ChangeMessage[] = [];
   const waiting = new Set<() => void>();
   await client.realtime.setAuth(token);
-  const channel = client.channel(changeTopic(userId), { config: { private: true } });
+  const channel = client.channel(changeTopic(userId), {
+    config: { private: true, broadcast: { replication_ready: true } },
+  });
   channel.on("broadcast", { event: changeEvent }, ({ payload }) => {
     changes.push(ChangeMessage.parse(payload));
     for (const look of waiting) look();
   });
-  await new Promise<void>((resolve, reject) =>
+  await new Promise<void>((resolve, reject) => {
+    // Joined is not enough: what the database sends before its replication runs is lost.
+    channel.on("system", {}, ({ extension, status, message }) => {
+      if (extension !== "system") return;
+      if (status === "ok") resolve();
+      else reject(new Error(message));
+    });
     channel.subscribe((status, cause) => {
-      if (status === "SUBSCRIBED") resolve();
-      else if (status !== "CLOSED") reject(cause ?? new Error(status));
-    })
-  );
+      if (status !== "SUBSCRIBED" && status !== "CLOSED") reject(cause ?? new Error(status));
+    });
+  });
+  const pushed = (holds: () => boolean, what: string) =>
+    new Promise<void>((resolve, reject) => {
+      const timer = setTimeout(() => {
+        waiting.delete(look);
+        reject(
+          new Error(
+            `Waited in vain until ${what}; saw ${
+              JSON.stringify(changes.map(({ seq, jobs }) => [seq, jobs[0]?.status]))
+            }`,
+          ),
+        );
+      }, changeMs);
+      const look = () => {
+        if (!holds()) return;
+        clearTimeout(timer);
+        waiting.delete(look);
+        resolve();
+      };
+      waiting.add(look);
+      look();
+    });
   return {
     target,
     client,
     userId,
     token,
     changes,
-    until(holds, what) {
-      return new Promise((resolve, reject) => {
-        const timer = setTimeout(() => {
-          waiting.delete(look);
-          reject(
-            new Error(
-              `Waited in vain until ${what}; saw ${
-                JSON.stringify(changes.map(({ seq, jobs }) => [seq, jobs[0]?.status]))
-              }`,
-            ),
-          );
-        }, waitMs);
-        const look = () => {
-          if (!holds()) return;
-          clearTimeout(timer);
-          waiting.delete(look);
-          resolve();
-        };
-        waiting.add(look);
-        look();
-      });
+    pushed,
+    async until(holds, what) {
+      await pushed(holds, what);
+      const last = changes.at(-1)?.seq ?? 0;
+      // Pushes are read from the write-ahead log: on a busy machine they can come before other sessions see the commit.
+      await vi.waitFor(async () => {
+        const { data, error } = await client.rpc("my_account");
+        if (error) throw error;
+        if (data.seq < last) throw new Error(`change ${last} was pushed, reading shows ${data.seq}`);
+      }, { timeout: changeMs });
     },
     async close() {
       await client.removeAllChannels();

@@ -72,7 +72,7 @@ describe("a callback", () => {
       ["bad signature", good, { ...headers, "webhook-signature": `v3,${"0".repeat(64)}` }, 401],
       ["signature of another body", good, await signed("{}"), 401],
       ["old", good, await signed(good, now - 301), 401],
-      ["future", good, await signed(good, now + 302), 401],
+      ["future", good, await signed(good, now + 360), 401],
       [
         "no timestamp",
         good,

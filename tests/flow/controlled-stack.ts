@@ -1,11 +1,13 @@
 // A local stack of the test file's own, with hands on the provider, the sweep, the functions and the settings.
 
 import postgres from "postgres";
-import { type Stack, startStack } from "../../supabase/local/mod.ts";
+import { type Log, type Stack, startStack } from "../../supabase/local/mod.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 import { checkAftermath } from "./aftermath.ts";
+import type { Target } from "./users.ts";
+import { workerLimits } from "./worker-limits.ts";
 
-export interface ControlledStack extends Stack {
+export interface ControlledStack extends Stack, Target {
   readonly dataDirectory: string;
   /** As superuser, to look behind the API. */
   sql: postgres.Sql;
@@ -22,10 +24,16 @@ export interface ProviderJournal {
   predictions: { id: string; model: string; status: string; outputs: { sha256: string }[] }[];
 }
 
-export async function startControlledStack(): Promise<ControlledStack> {
+export async function startControlledStack(options: { log?: Log } = {}): Promise<ControlledStack> {
   const folder = await temporaryFolder();
   const dataDirectory = folder.path;
-  const stack = await startStack({ dataDirectory, port: 0, cron: false });
+  const stack = await startStack({
+    ...options,
+    dataDirectory,
+    port: 0,
+    cron: false,
+    workerLimits: workerLimits(),
+  });
   const sql = postgres(stack.adminUrl, { max: 2, onnotice: () => {} });
   const control = async (path: string, body?: unknown) => {
     const response = await fetch(`${stack.wavespeedUrl}/control${path}`, {
@@ -38,6 +46,7 @@ export async function startControlledStack(): Promise<ControlledStack> {
   };
   return {
     ...stack,
+    external: false,
     dataDirectory,
     sql,
     async provider(settings) {

@@ -1,10 +1,14 @@
 // What start-generation and cancel answer to good, repeated and bad requests. Runs against any Supabase.
 
 import { randomUUID } from "node:crypto";
+import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Problem } from "../../shared/contract/mod.ts";
 import { type App, balance, call, openApp, request, sharedStack, tap, untilEnded } from "./app.ts";
 
+/** Large enough for a provider that edits it. */
+const picture = await sharp({ create: { width: 256, height: 256, channels: 3, background: "#c96" } }).png()
+  .toBuffer();
 let app: App;
 beforeAll(async () => {
   app = await openApp(sharedStack());
@@ -92,7 +96,7 @@ describe("start-generation", () => {
     const seen = app.changes.length;
     // The job exists as soon as its first change arrives; the app stops listening for the answer then.
     await Promise.all([
-      app.until(() => app.changes.length > seen, "the job was made").then(() => gaveUp.abort()),
+      app.pushed(() => app.changes.length > seen, "the job was made").then(() => gaveUp.abort()),
       first.then((response) => response.body?.cancel(), () => undefined),
     ]);
     const retry = await tap(app, request, key);
@@ -125,7 +129,7 @@ describe("start-generation", () => {
 describe("reference images", () => {
   it("reach the provider from the user's own folder", async () => {
     const path = `${app.userId}/${randomUUID()}.png`;
-    const upload = await app.client.storage.from("generation-inputs").upload(path, pixel, {
+    const upload = await app.client.storage.from("generation-inputs").upload(path, picture, {
       contentType: "image/png",
     });
     expect(upload.error).toBeNull();
@@ -142,7 +146,7 @@ describe("reference images", () => {
       const answer = await tap(app, { ...request, modelId: "nano-banana-edit", inputPaths: [path] });
       expect([answer.status, answer.body["code"]]).toEqual([400, "input_not_found"]);
     }
-    const upload = await app.client.storage.from("generation-inputs").upload(`${stranger}/a.png`, pixel, {
+    const upload = await app.client.storage.from("generation-inputs").upload(`${stranger}/a.png`, picture, {
       contentType: "image/png",
     });
     expect(upload.error?.message).toMatch(/row-level security/);
@@ -155,7 +159,7 @@ describe("reference images", () => {
           authorization: `Bearer ${app.token}`,
           "content-type": "image/png",
         },
-        body: pixel,
+        body: picture,
       },
     );
     expect(climbing.ok).toBe(false);
@@ -177,8 +181,3 @@ describe("cancel", () => {
     await stranger.close();
   });
 });
-
-const pixel = Uint8Array.from(
-  atob("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="),
-  (letter) => letter.charCodeAt(0),
-);

@@ -1,13 +1,21 @@
 // Answers as every function gives them: JSON, or the catalogue's problem as problem+json.
 
 import { type ProblemCode, type ProblemExtras, problemOf, problems } from "../../../shared/contract/mod.ts";
-import type { Refusal } from "../../../shared/backend/mod.ts";
+import type { Line, Refusal } from "../../../shared/backend/mod.ts";
+
+/** Whose answer it is. */
+export interface Asked {
+  traceId: string;
+  /** Learns which problem was answered. */
+  line: Line;
+}
 
 export function json(status: number, body: unknown, traceId: string): Response {
   return Response.json(body, { status, headers: { "cache-control": "no-store", "x-trace-id": traceId } });
 }
 
-export function problem(code: ProblemCode, traceId: string, extras: ProblemExtras = {}): Response {
+export function problem(code: ProblemCode, { traceId, line }: Asked, extras: ProblemExtras = {}): Response {
+  line.add({ code, retry_after_seconds: extras.retry_after_seconds });
   const body = problemOf(code, traceId, extras);
   const headers = new Headers({
     "content-type": "application/problem+json",
@@ -21,9 +29,9 @@ export function problem(code: ProblemCode, traceId: string, extras: ProblemExtra
 }
 
 /** What the kernel refused with. A code that the catalogue does not know is our own fault. */
-export function refused({ error }: Refusal, traceId: string): Response {
-  if (!isProblemCode(error.code)) return problem("internal_error", traceId);
-  return problem(error.code, traceId, {
+export function refused({ error }: Refusal, asked: Asked): Response {
+  if (!isProblemCode(error.code)) return problem("internal_error", asked);
+  return problem(error.code, asked, {
     ...(error.fields === undefined ? {} : { fields: error.fields }),
     ...(error.allowed === undefined ? {} : { allowed: error.allowed }),
     ...(error.retryAfterSeconds === undefined ? {} : { retry_after_seconds: error.retryAfterSeconds }),

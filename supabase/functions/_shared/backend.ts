@@ -1,7 +1,7 @@
-// Gives the backend its ports: the project's own client, the provider's, the clock and the log.
+// Gives the backend its ports: the project's own client, the provider's, the clock and the request's log.
 
 import type { SupabaseClient } from "@supabase/supabase-js";
-import { type Backend, createKernel, createLog, rpcOf, storeOf } from "../../../shared/backend/mod.ts";
+import { type Backend, createKernel, type Log, rpcOf, storeOf } from "../../../shared/backend/mod.ts";
 import { createWavespeed } from "../../../shared/wavespeed/mod.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
 
@@ -11,9 +11,7 @@ export function environmentOnce(): Environment {
   return environment ??= readEnvironment();
 }
 
-export const log = createLog((line) => console.log(line), Date.now);
-
-export function backendOf(admin: SupabaseClient): Backend {
+export function backendOf(admin: SupabaseClient, log: Log): Backend {
   const config = environmentOnce();
   return {
     kernel: createKernel(rpcOf(admin)),

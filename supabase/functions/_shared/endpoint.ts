@@ -1,18 +1,24 @@
-// One POST endpoint: body limit, authentication by @supabase/server, problems for everything that goes wrong.
+// One POST endpoint: body limit, authentication by @supabase/server, problems for everything that goes wrong, and
+// one line in the log.
 
 import { withSupabase } from "@supabase/server";
 import { corsHeaders } from "@supabase/supabase-js/cors";
 import type { SupabaseClient } from "@supabase/supabase-js";
-import { type Backend, errorName } from "../../../shared/backend/mod.ts";
-import { problem } from "./answers.ts";
-import { backendOf, log } from "./backend.ts";
+import {
+  type Backend,
+  createLog,
+  errorFields,
+  type FunctionName,
+  type RequestLog,
+} from "../../../shared/backend/mod.ts";
+import { type Asked, problem } from "./answers.ts";
+import { backendOf } from "./backend.ts";
 import { readBody } from "./body.ts";
 import { traceIdOf } from "./trace.ts";
 
-export interface Call {
+export interface Call extends Asked {
   request: Request;
   body: Uint8Array<ArrayBuffer>;
-  traceId: string;
   backend: Backend;
 }
 export interface UserCall extends Call {
@@ -35,65 +41,106 @@ const supabaseOptions = {
   },
 };
 
+type Answerer = (request: Request) => Promise<Response>;
+/** What is made of a request once its body is read. */
+type Gate = (arrived: Arrived) => Answerer;
+type Arrived = Omit<Call, "request" | "backend"> & { log: RequestLog };
+
 /** For the app: a user token is needed, browsers may call. */
-export function userEndpoint(maxBytes: number, handle: (call: UserCall) => Promise<Response>) {
-  const gated = (traceId: string, body: Uint8Array<ArrayBuffer>) =>
+export function userEndpoint(
+  name: FunctionName,
+  maxBytes: number,
+  handle: (call: UserCall) => Promise<Response>,
+) {
+  const gate: Gate = ({ log, ...arrived }) =>
     withSupabase({ auth: "user", cors: { headers: appCors }, supabaseOptions }, async (request, ctx) => {
       const userId = ctx.userClaims?.id;
       // Third-party sign-in may name its users otherwise; the rows' owners are UUIDs.
-      if (userId === undefined || !uuidForm.test(userId)) return problem("unauthorized", traceId);
-      return await guarded(
-        traceId,
-        () =>
-          handle({ request, body, traceId, userId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) }),
-      );
+      if (userId === undefined || !uuidForm.test(userId)) return problem("unauthorized", arrived);
+      log.line.add({ user_id: userId });
+      return await guarded(arrived, () => {
+        const backend = backendOf(ctx.supabaseAdmin as SupabaseClient, log);
+        return handle({ ...arrived, request, userId, backend });
+      });
     });
-  return { fetch: (request: Request) => serve(request, maxBytes, gated, appCors) };
+  return { fetch: (request: Request) => serve(request, { name, maxBytes, gate, cors: appCors }) };
 }
 
 /** For machines: whoever calls proves it in the handler, and no browser is invited. */
-export function machineEndpoint(maxBytes: number, handle: (call: Call) => Promise<Response>) {
-  const open = (traceId: string, body: Uint8Array<ArrayBuffer>) =>
+export function machineEndpoint(
+  name: FunctionName,
+  maxBytes: number,
+  handle: (call: Call) => Promise<Response>,
+) {
+  const gate: Gate = ({ log, ...arrived }) =>
     withSupabase(
       { auth: "none", cors: "disabled", supabaseOptions },
       (request, ctx) =>
-        guarded(traceId, () =>
-          handle({ request, body, traceId, backend: backendOf(ctx.supabaseAdmin as SupabaseClient) })),
+        guarded(arrived, () => {
+          const backend = backendOf(ctx.supabaseAdmin as SupabaseClient, log);
+          return handle({ ...arrived, request, backend });
+        }),
     );
-  return { fetch: (request: Request) => serve(request, maxBytes, open, {}) };
+  return { fetch: (request: Request) => serve(request, { name, maxBytes, gate, cors: {} }) };
 }
 
-async function serve(
-  request: Request,
-  maxBytes: number,
-  gate: (traceId: string, body: Uint8Array<ArrayBuffer>) => (request: Request) => Promise<Response>,
-  cors: Record<string, string>,
-): Promise<Response> {
+interface Endpoint {
+  name: FunctionName;
+  maxBytes: number;
+  gate: Gate;
+  cors: Record<string, string>;
+}
+
+/** Answers, and writes the request's one line whatever happens. */
+async function serve(request: Request, endpoint: Endpoint): Promise<Response> {
   const traceId = traceIdOf(request.headers);
+  const log = createLog({
+    write: (line) => console.log(line),
+    now: Date.now,
+    function: endpoint.name,
+    traceId,
+  });
+  const asked = { traceId, line: log.line };
+  const answer = await answerTo(request, endpoint, log, asked).catch((error: unknown) => {
+    log.line.add(errorFields(error));
+    return withHeaders(problem("internal_error", asked), endpoint.cors);
+  });
+  log.end({ method: request.method, status: answer.status });
+  return answer;
+}
+
+async function answerTo(
+  request: Request,
+  { maxBytes, gate, cors }: Endpoint,
+  log: RequestLog,
+  asked: Asked,
+): Promise<Response> {
   const { method, url, headers } = request;
   const body = await readBody(request, maxBytes);
-  if (body === "too_large") return withHeaders(problem("payload_too_large", traceId), cors);
+  if (body === "too_large") return withHeaders(problem("payload_too_large", asked), cors);
+  log.line.add({ body_bytes: body.byteLength });
   if (method !== "POST" && method !== "OPTIONS") {
-    return withHeaders(problem("method_not_allowed", traceId), cors);
+    return withHeaders(problem("method_not_allowed", asked), cors);
   }
-  const answer = await gate(traceId, body)(
+  const answer = await gate({ ...asked, body, log })(
     new Request(url, { method, headers, ...(method === "POST" ? { body } : {}) }),
   );
   // The library answers what it refuses in its own words; callers get ours.
-  if (!answer.headers.has("x-supabase-server-error")) return answer;
-  log("refused_at_gate", { traceId, code: answer.headers.get("x-supabase-server-error") });
+  const gateCode = answer.headers.get("x-supabase-server-error");
+  if (gateCode === null) return answer;
+  log.line.add({ gate_code: gateCode });
   await answer.body?.cancel();
-  return withHeaders(problem(answer.status === 401 ? "unauthorized" : "internal_error", traceId), cors);
+  return withHeaders(problem(answer.status === 401 ? "unauthorized" : "internal_error", asked), cors);
 }
 
-async function guarded(traceId: string, handle: () => Promise<Response>): Promise<Response> {
+async function guarded(asked: Asked, handle: () => Promise<Response>): Promise<Response> {
   try {
     return await handle();
   } catch (error) {
-    log("failed", { traceId, error: errorName(error) });
+    asked.line.add(errorFields(error));
     return isTransport(error)
-      ? problem("temporarily_unavailable", traceId, { retry_after_seconds: 5 })
-      : problem("internal_error", traceId);
+      ? problem("temporarily_unavailable", asked, { retry_after_seconds: 5 })
+      : problem("internal_error", asked);
   }
 }
 

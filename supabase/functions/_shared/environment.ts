@@ -22,8 +22,18 @@ export function readEnvironment(): Environment {
   };
 }
 
+/** Its `code` is the name that is missing, which the log tells. */
+class SettingMissing extends Error {
+  override readonly name = "SettingMissing";
+  readonly code: string;
+  constructor(name: string) {
+    super(`${name} is not set: see .env.example, then 'supabase secrets set'`);
+    this.code = name;
+  }
+}
+
 function required(name: string): string {
   const value = Deno.env.get(name);
-  if (!value) throw new Error(`${name} is not set: see .env.example, then 'supabase secrets set'`);
+  if (!value) throw new SettingMissing(name);
   return value;
 }

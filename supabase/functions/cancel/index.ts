@@ -9,13 +9,14 @@ import { userEndpoint } from "../_shared/endpoint.ts";
 
 const maxCancelBytes = 1024;
 
-export default userEndpoint(maxCancelBytes, async ({ body, userId, traceId, backend }) => {
+export default userEndpoint("cancel", maxCancelBytes, async (call) => {
+  const { body, userId, traceId, backend, line } = call;
   const parsed = parseJson(body);
-  if (typeof parsed !== "object" || parsed === null) return problem("invalid_json", traceId);
+  if (typeof parsed !== "object" || parsed === null) return problem("invalid_json", call);
   const asked = CancelRequest.safeParse(parsed);
-  if (!asked.success) return problem("invalid_request", traceId, { fields: ["jobId"] });
-  const canceled = await cancel(backend, userId, asked.data.jobId);
-  if (canceled.kind === "refused") return refused(canceled.refusal, traceId);
-  afterAnswer("dispatch", traceId, dispatch(backend));
+  if (!asked.success) return problem("invalid_request", call, { fields: ["jobId"] });
+  const canceled = await cancel(backend, userId, asked.data.jobId, line);
+  if (canceled.kind === "refused") return refused(canceled.refusal, call);
+  afterAnswer(dispatch(backend));
   return json(200, canceled.answer, traceId);
 });

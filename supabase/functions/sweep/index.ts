@@ -8,12 +8,14 @@ import { machineEndpoint } from "../_shared/endpoint.ts";
 
 const maxSweepBytes = 1024;
 
-export default machineEndpoint(maxSweepBytes, async ({ request, traceId, backend }) => {
+export default machineEndpoint("sweep", maxSweepBytes, async (call) => {
+  const { request, traceId, backend, line } = call;
   const stamp = request.headers.get(sweepStampHeader);
   if (!await isSweepStamp(stamp, environmentOnce().sweepSecret, backend.now() / 1000)) {
-    return problem("unauthorized", traceId);
+    return problem("unauthorized", call);
   }
   const due = await backend.kernel.workDue();
-  afterAnswer("sweep", traceId, sweep(backend));
+  line.add({ due: Object.values(due).reduce((sum, one) => sum + one, 0) });
+  afterAnswer(sweep(backend));
   return json(202, { due }, traceId);
 });

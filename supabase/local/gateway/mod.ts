@@ -4,6 +4,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from "node:ht
 import type { Duplex } from "node:stream";
 import type { Log } from "../log.ts";
 import { listen } from "../ports.ts";
+import { openAccessLog } from "./access-log.ts";
 import { preflight, withCors } from "./cors.ts";
 import { sendResponse, toRequest } from "./web.ts";
 
@@ -37,10 +38,14 @@ export interface Gateway {
 }
 
 /** Takes the port first: tokens and functions need to know the address before the services start. */
-export async function openGateway(options: { port: number; log: Log }): Promise<Gateway> {
+export async function openGateway(
+  options: { port: number; log: Log; accessLogFile?: string },
+): Promise<Gateway> {
   const { log } = options;
+  const accessLog = options.accessLogFile === undefined ? null : openAccessLog(options.accessLogFile);
   let services: Services | null = null;
   const server = createServer((incoming, outgoing) => {
+    accessLog?.request(incoming, outgoing);
     if (!services) {
       outgoing.writeHead(503, { "content-type": "application/json", "retry-after": "1" });
       outgoing.end(JSON.stringify({ ready: false, message: "The stack is starting" }));
@@ -55,6 +60,7 @@ export async function openGateway(options: { port: number; log: Log }): Promise<
     });
   });
   server.on("upgrade", (request, socket, head) => {
+    accessLog?.upgrade(request, socket);
     if (services && request.url?.startsWith("/realtime/v1/")) {
       services.realtime.handleUpgrade(request, socket, head);
     } else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
@@ -68,10 +74,11 @@ export async function openGateway(options: { port: number; log: Log }): Promise<
     serve(started) {
       services = started;
     },
-    stop() {
+    async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
-      return closed;
+      await closed;
+      await accessLog?.stop();
     },
   };
 }

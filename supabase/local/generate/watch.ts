@@ -23,7 +23,7 @@ export interface Watch {
   close(): Promise<void>;
 }
 
-/** Joins the user's private topic; resolves when changes flow. */
+/** Joins the user's private topic. Changes may begin to flow a little later: the rows are read again when they do. */
 export async function watchChanges({ client, userId, accessToken }: Session): Promise<Watch> {
   const arrived: GenerationJob[] = [];
   let lastSeq = 0;
@@ -31,12 +31,19 @@ export async function watchChanges({ client, userId, accessToken }: Session): Pr
   let wake = Promise.withResolvers<void>();
 
   await client.realtime.setAuth(accessToken);
-  const channel = client.channel(changeTopic(userId), { config: { private: true } });
+  const channel = client.channel(changeTopic(userId), {
+    config: { private: true, broadcast: { replication_ready: true } },
+  });
   channel.on("broadcast", { event: changeEvent }, ({ payload }) => {
     const message = ChangeMessage.parse(payload);
     missed ||= lastSeq !== 0 && message.seq > lastSeq + 1;
     lastSeq = Math.max(lastSeq, message.seq);
     arrived.push(...message.jobs);
+    wake.resolve();
+  });
+  channel.on("system", {}, ({ status }) => {
+    if (status !== "ok") return;
+    missed = true; // whatever was committed before nobody was told of
     wake.resolve();
   });
   await joined(channel);

@@ -61,7 +61,8 @@ export async function insertUser(db: Db, user: NewUser): Promise<UserRow> {
   const anonymous = user.email === null;
   const app = user.appMetadata ?? {};
   const appMetadata = anonymous ? app : { provider: "email", providers: ["email"], ...app };
-  const [row] = await taken(db<UserRow[]>`
+  // A violated constraint would put the address into the database's log.
+  const [row] = await db<UserRow[]>`
     insert into auth.users (id, aud, role, email, encrypted_password, email_confirmed_at, raw_app_meta_data,
       raw_user_meta_data, is_anonymous, created_at, updated_at)
     values (coalesce(${
@@ -69,8 +70,9 @@ export async function insertUser(db: Db, user: NewUser): Promise<UserRow> {
   }::uuid, gen_random_uuid()), 'authenticated', 'authenticated', ${user.email},
       ${user.passwordHash}, case when ${user.confirmed} then now() end, ${db.json(plain(appMetadata))},
       ${db.json(plain(user.userMetadata ?? {}))}, ${anonymous}, now(), now())
-    returning ${db(columns)}`);
-  if (!row) throw userNotFound();
+    on conflict do nothing
+    returning ${db(columns)}`;
+  if (!row) throw emailTaken();
   if (user.email !== null) await insertIdentity(db, row);
   return row;
 }
@@ -102,6 +104,8 @@ export async function listUsers(db: Db, page: number, perPage: number): Promise<
 export async function changeUser(db: Db, id: string, change: UserChange): Promise<UserRow> {
   const before = await findUser(db, id);
   if (!before) throw userNotFound();
+  const owner = change.email === undefined ? null : await findUserByEmail(db, change.email);
+  if (owner !== null && owner.id !== id) throw emailTaken();
   const becomesEmailUser = before.email === null && change.email !== undefined;
   const appMetadata = {
     ...before.raw_app_meta_data,
