@@ -43,15 +43,21 @@ const advisor: Judge = {
   },
 };
 
-const databaseTests: Judge = {
-  name: "database tests",
-  once: true,
-  slow: true,
-  async find({ migrations }) {
-    const { code, stdout } = await runVitest(["--project", "database", "--bail", "1"], migrations);
-    return code === 0 ? null : /FAIL.*/.exec(stdout)?.[0] ?? "failed without saying where";
-  },
-};
+/** `files`: parts of their names; none for all. */
+function databaseTests(name: string, ...files: string[]): Judge {
+  return {
+    name,
+    once: true,
+    slow: true,
+    async find({ migrations }) {
+      const { code, stdout } = await runVitest(
+        ["--project", "database", "--bail", "1", ...files],
+        migrations,
+      );
+      return code === 0 ? null : /FAIL.*/.exec(stdout)?.[0] ?? "failed without saying where";
+    },
+  };
+}
 
 const allowed = await readAllowed();
 
@@ -70,11 +76,16 @@ const attack: Judge = {
   },
 };
 
-export const judges: readonly Judge[] = [attack, advisor, databaseTests];
+const allDatabaseTests = databaseTests("database tests");
+const triggerTests = databaseTests("database tests", "push", "transitions", "money", "silence");
 
-/** The one that is likeliest to notice comes first. */
+export const judges: readonly Judge[] = [attack, advisor, allDatabaseTests];
+
+/** The ones that are likeliest to notice come first. */
 export function judgesOf(kind: MutantKind): readonly Judge[] {
-  return kind === "search_path" ? [advisor, attack, databaseTests] : judges;
+  if (kind === "search_path") return [advisor, attack, allDatabaseTests];
+  if (kind === "trigger") return [triggerTests, ...judges];
+  return judges;
 }
 
 function errorText(error: unknown): string {
