@@ -96,6 +96,7 @@ test("trap 17: a bulk of messages from the database over the rate is dropped, an
   await limit({ messagesPerSecond: 20 });
   await wake(limited);
   const listener = await listenTo(guests.outsider().channel("bulk"));
+  host.logged.length = 0;
   const dropped = () => host.logged.filter((line) => line.endsWith("dropped: too many messages a second"));
   let sent = 0;
   await eventually(async () => {

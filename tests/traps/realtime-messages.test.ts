@@ -159,9 +159,10 @@ test("trap 13: a replay has the newest 25 messages of the database at most, olde
   const topic = `chat:${randomUUID()}`;
   const [speaker, late] = [await guests.user(), await guests.user()];
   const config = { private: true, broadcast: { ack: true } };
-  const { channel } = await listenTo(speaker.client.channel(topic, { config }));
-  expect(await channel.send({ type: "broadcast", event: "said", payload: { n: "client" } })).toBe("ok");
+  const first = await listenTo(speaker.client.channel(topic, { config }));
+  expect(await first.channel.send({ type: "broadcast", event: "said", payload: { n: "client" } })).toBe("ok");
   for (let n = 0; n < 27; n++) await host.send(topic, { n });
+  await first.until(27); // none is left that could come live
 
   const listener = await listenTo(
     late.client.channel(topic, {

@@ -35,6 +35,7 @@ export interface Applicant {
 export async function admit(service: Service, applicant: Applicant): Promise<Admission> {
   const { name, isPrivate, token, headers } = applicant;
   const claims = await service.tokens.read(token);
+  await service.wake();
   const asker: Asker = { topic: name, claims, headers };
   const read = isPrivate
     ? await askReadRights(service.sql, asker, applicant.presence)

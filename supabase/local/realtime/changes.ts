@@ -42,22 +42,44 @@ const STATUS_UPDATE = 0x72; // r
 const WAL_DATA_HEADER_BYTES = 25;
 const POSTGRES_EPOCH_MS = Date.UTC(2000, 0, 1);
 
-/** Resolves when the first slot streams; fails when it cannot be made (no publication, wal_level not logical). */
-export async function followMessages(options: ChangesOptions): Promise<Changes> {
+/**
+ * Opens a slot and another one whenever it is lost. A slot waits for the transactions that are running when it is
+ * made; until it streams nothing is told.
+ */
+export function followMessages(options: ChangesOptions): Changes {
   const stopped = Promise.withResolvers<void>();
   let stopping = false;
-  let stream: MessageStream | null = await openStream(options);
+  let stream: MessageStream | null = null;
+  let opening: Sql | null = null;
 
+  const open = async (): Promise<MessageStream | null> => {
+    for (let backoffMs = MIN_BACKOFF_MS; !stopping; backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS)) {
+      try {
+        return await openStream(opening = replicationClient(options.adminUrl), options);
+      } catch (error) {
+        // A database that restarts refuses several times: told once.
+        if (!stopping && backoffMs === MIN_BACKOFF_MS) {
+          options.log(`realtime: no broadcasts from the database yet: ${error}`);
+        }
+      } finally {
+        opening = null;
+      }
+      if (await pause(backoffMs, stopped.promise) === "stopped") return null;
+    }
+    return null;
+  };
   const follow = async () => {
-    while (!stopping) {
+    for (;;) {
+      stream = await open();
+      // Stopped as it opened: who stops us may have looked for it too early.
+      if (stopping) return await stream?.end();
       const lost = await stream?.closed;
-      stream = null;
       if (stopping) return;
+      stream = null;
       options.log(
         `realtime: replication connection lost (${lost ?? "closed by the server"}); reconnecting, ` +
           "messages committed meanwhile are not broadcast",
       );
-      stream = await reopen(options, stopped.promise);
     }
   };
   const following = follow();
@@ -67,22 +89,11 @@ export async function followMessages(options: ChangesOptions): Promise<Changes> 
     stop: async () => {
       stopping = true;
       stopped.resolve();
+      await opening?.end({ timeout: 0 }); // it may wait for somebody's transaction
       await stream?.end();
       await following;
-      await stream?.end(); // one that opened while we were stopping
     },
   };
-}
-
-async function reopen(options: ChangesOptions, stopped: Promise<void>): Promise<MessageStream | null> {
-  for (let backoffMs = MIN_BACKOFF_MS;; backoffMs = Math.min(backoffMs * 2, MAX_BACKOFF_MS)) {
-    if (await pause(backoffMs, stopped) === "stopped") return null;
-    try {
-      return await openStream(options);
-    } catch {
-      // The loss is logged already; a database that restarts refuses several times.
-    }
-  }
 }
 
 async function pause(delayMs: number, stopped: Promise<void>): Promise<"elapsed" | "stopped"> {
@@ -99,8 +110,7 @@ interface MessageStream {
   end(): Promise<void>;
 }
 
-async function openStream(options: ChangesOptions): Promise<MessageStream> {
-  const sql = replicationClient(options.adminUrl);
+async function openStream(sql: Sql, options: ChangesOptions): Promise<MessageStream> {
   const slot = SLOT_PREFIX + randomBytes(4).toString("hex");
   try {
     const [created] = await sql.unsafe<{ consistent_point: string }[]>(

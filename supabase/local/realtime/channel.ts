@@ -4,10 +4,12 @@ import { randomUUID } from "node:crypto";
 import { type Admission, admit } from "./admission.ts";
 import { watchExpiry } from "./expiry.ts";
 import { type JoinRequest, object } from "./join.ts";
+import { maxBroadcastBytes } from "./limits.ts";
+import { refuseChanges } from "./postgres-changes.ts";
 import type { PresenceDiff } from "./presence.ts";
 import { Refusal } from "./refusal.ts";
 import type { ReplayedMessage } from "./replay.ts";
-import { MAX_BROADCAST_BYTES, type Service } from "./service.ts";
+import type { Service } from "./service.ts";
 import { isApiKey } from "./token.ts";
 import { type Post, type Subscriber, topicKey } from "./topics.ts";
 import { type Delivery, encode, type Incoming, type Version } from "./wire.ts";
@@ -73,12 +75,8 @@ export class Channel implements Subscriber {
     }
     if (this.#presenceEnabled) this.#pushPresenceState();
     if (request.postgresChanges.length > 0) {
-      this.#system(
-        "postgres_changes",
-        "error",
-        "postgres_changes is not offered by the local stack; broadcast from the database instead " +
-          "(realtime.send, realtime.broadcast_changes)",
-      );
+      const refusal = await refuseChanges(this.#options.service.sql, request.postgresChanges);
+      this.#system("postgres_changes", "error", refusal);
     }
     if (request.broadcast.replicationReady) await this.#tellReplicationReady();
   }
@@ -109,7 +107,7 @@ export class Channel implements Subscriber {
     const bytes = body.form === "user"
       ? body.bytes.length
       : Buffer.byteLength(JSON.stringify(body.payload ?? {}));
-    if (bytes > MAX_BROADCAST_BYTES) {
+    if (bytes > maxBroadcastBytes(service.limits)) {
       service.log(`realtime: a client's broadcast of ${bytes} bytes was dropped`);
       return ack ? { status: "error", response: "payload_size_exceeded" } : null;
     }

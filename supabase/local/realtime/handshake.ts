@@ -3,7 +3,7 @@
 import { type IncomingMessage, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { Refusal } from "./refusal.ts";
-import type { TokenReader } from "./token.ts";
+import type { Service } from "./service.ts";
 import { type Version, versions } from "./wire.ts";
 
 export const SOCKET_PATH = "/realtime/v1/websocket";
@@ -15,13 +15,13 @@ export interface Handshake {
 }
 
 export interface HandshakeRefused {
-  status: 401 | 403 | 404;
+  status: 401 | 403 | 404 | 429;
   error: string;
 }
 
 export async function readHandshake(
   request: IncomingMessage,
-  tokens: TokenReader,
+  { tokens, limits, users, joins }: Service,
 ): Promise<Handshake | HandshakeRefused> {
   const url = new URL(request.url ?? "/", "ws://localhost");
   if (url.pathname !== SOCKET_PATH) return { status: 404, error: "Not found" };
@@ -33,6 +33,8 @@ export async function readHandshake(
   if (!token) return { status: 401, error: "Missing API key" };
   try {
     await tokens.read(token);
+    if (users.size >= limits.connections) return { status: 429, error: "Too many connected users" };
+    if (joins.exceeded) return { status: 429, error: "Too many joins per second" };
     return { version, token, headers };
   } catch (error) {
     if (error instanceof Refusal) return { status: 401, error: error.message };

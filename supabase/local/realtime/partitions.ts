@@ -1,6 +1,7 @@
 /**
  * The daily partitions of realtime.messages, which the service makes and not a migration: yesterday to three days
- * ahead (UTC). Without one for today every realtime.send() is lost with a warning. Days older than 72 h are dropped.
+ * ahead (UTC), once a client has come. Without one for today every realtime.send() is lost with a warning. Days older
+ * than 72 h are dropped.
  */
 
 import type { Sql } from "postgres";
@@ -26,6 +27,7 @@ export async function createPartitions(sql: Sql, nowMs: number): Promise<void> {
       `create table if not exists realtime.${name} partition of realtime.messages ` +
         `for values from ('${from}') to ('${to}')`,
     );
+    await sql.unsafe(`alter table realtime.${name} owner to supabase_realtime_admin`);
   }
 }
 

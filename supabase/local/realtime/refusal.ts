@@ -2,12 +2,15 @@
 
 export type RefusalCode =
   | "ChannelRateLimitReached"
+  | "ClientJoinRateLimitReached"
+  | "ConnectionRateLimitReached"
   | "InvalidJWTToken"
   | "JwtSignatureError"
   | "MalformedJWT"
   | "MissingPartition"
   | "TopicNameRequired"
   | "Unauthorized"
+  | "UnableToConnectToProject"
   | "UnableToReplayMessages"
   | "UnableToSetPolicies";
 

@@ -6,11 +6,18 @@
 
 import { askWriteRight } from "./authorization.ts";
 import { object } from "./join.ts";
-import { Refusal } from "./refusal.ts";
-import { MAX_BROADCAST_BYTES, type Service } from "./service.ts";
+import { maxBroadcastBytes } from "./limits.ts";
+import { Refusal, type RefusalCode } from "./refusal.ts";
+import type { Service } from "./service.ts";
 import { isApiKey, type JwtClaims } from "./token.ts";
 import { type Delivery, isJson } from "./wire.ts";
 
+/** What the single form answers where the database could not be asked. */
+const databaseRefusals = new Map<RefusalCode, number>([
+  ["MissingPartition", 422],
+  ["UnableToConnectToProject", 422],
+  ["UnableToSetPolicies", 500],
+]);
 const PATH = "/realtime/v1/api/broadcast";
 const MAX_MESSAGES = 1000;
 
@@ -30,7 +37,7 @@ export async function handleBroadcastRequest(service: Service, request: Request)
     return await sendOne(service, claims, request, target);
   } catch (error) {
     if (error instanceof Refusal) {
-      const status = error.code === "MissingPartition" || error.code === "UnableToSetPolicies" ? 503 : 401;
+      const status = databaseRefusals.get(error.code) ?? 401;
       return Response.json({ message: error.message }, { status });
     }
     service.log(`realtime: broadcast request failed: ${error}`);
@@ -55,17 +62,26 @@ interface Message {
 }
 
 async function sendBatch(service: Service, claims: JwtClaims, request: Request): Promise<Response> {
-  const messages = readMessages(await request.text());
+  const messages = readMessages(await request.text(), maxBroadcastBytes(service.limits));
   if (messages === null) {
     return Response.json({ errors: { messages: ["must be a list of {topic, event, payload, private}"] } }, {
       status: 422,
     });
   }
+  const { messages: rate } = service;
+  if (rate.perSecond > rate.limit) return tooMany("You have exceeded your rate limit");
+  if (rate.perSecond + messages.length > rate.limit) {
+    return tooMany("Too many messages to broadcast, please reduce the batch size");
+  }
   const rights = new Map<string, boolean>();
   for (const { topic, event, payload, isPrivate } of messages) {
     if (isPrivate) {
+      // Who cannot be asked about is skipped like who may not.
       const known = rights.get(topic) ??
-        await askWriteRight(service.sql, asker(topic, claims, request), "broadcast");
+        await mayWrite(service, topic, claims, request).catch((error) => {
+          service.log(`realtime: a private broadcast was skipped: ${error}`);
+          return false;
+        });
       rights.set(topic, known);
       if (!known) continue;
     }
@@ -80,7 +96,7 @@ async function sendBatch(service: Service, claims: JwtClaims, request: Request):
 }
 
 /** Null for a body that is not a batch, or holds a message that is too large. */
-function readMessages(body: string): Message[] | null {
+function readMessages(body: string, maxBytes: number): Message[] | null {
   let list: unknown;
   try {
     list = object(JSON.parse(body))["messages"];
@@ -92,7 +108,7 @@ function readMessages(body: string): Message[] | null {
   for (const { topic, event, payload, private: isPrivate } of list.map(object)) {
     if (typeof topic !== "string" || topic === "" || typeof event !== "string" || event === "") return null;
     if (typeof payload !== "object" || payload === null) return null;
-    if (Buffer.byteLength(JSON.stringify(payload)) > MAX_BROADCAST_BYTES) return null;
+    if (Buffer.byteLength(JSON.stringify(payload)) > maxBytes) return null;
     messages.push({ topic, event, payload: object(payload), isPrivate: isPrivate === true });
   }
   return messages;
@@ -107,11 +123,12 @@ async function sendOne(
   const { topic, event, isPrivate } = target;
   const bytes = Buffer.from(await request.arrayBuffer());
   const isBinary = request.headers.get("content-type")?.startsWith("application/octet-stream") ?? false;
-  if (bytes.length > MAX_BROADCAST_BYTES || (!isBinary && !isJson(bytes))) {
+  if (bytes.length > maxBroadcastBytes(service.limits) || (!isBinary && !isJson(bytes))) {
     return Response.json({ message: "Payload is not JSON or too large" }, { status: 422 });
   }
-  if (isPrivate && !await askWriteRight(service.sql, asker(topic, claims, request), "broadcast")) {
-    return Response.json({ message: "You do not have permissions to write to this topic" }, { status: 403 });
+  if (service.messages.exceeded) return tooMany("You have exceeded your rate limit");
+  if (isPrivate && !await mayWrite(service, topic, claims, request)) {
+    return Response.json({ message: "Unauthorized" }, { status: 403 });
   }
   const encoding = isBinary ? "binary" : "json";
   const delivery: Delivery = { form: "user", event, encoding, bytes, meta: null };
@@ -119,7 +136,17 @@ async function sendOne(
   return new Response(null, { status: 202 });
 }
 
-function asker(topic: string, claims: JwtClaims, request: Request) {
+function tooMany(message: string): Response {
+  return Response.json({ message }, { status: 429 });
+}
+
+async function mayWrite(
+  service: Service,
+  topic: string,
+  claims: JwtClaims,
+  request: Request,
+): Promise<boolean> {
   const headers = Object.fromEntries([...request.headers].filter(([name]) => name.startsWith("x-")));
-  return { topic, claims, headers };
+  await service.wake();
+  return await askWriteRight(service.sql, { topic, claims, headers }, "broadcast");
 }

@@ -5,16 +5,18 @@ import type { Duplex } from "node:stream";
 import postgres from "postgres";
 import { WebSocketServer } from "ws";
 import { type Log, silent } from "../log.ts";
-import { type DatabaseMessage, followMessages } from "./changes.ts";
+import type { DatabaseMessage } from "./changes.ts";
 import { readHandshake, refuse } from "./handshake.ts";
-import { keepPartitions } from "./partitions.ts";
+import { freePlan, type Limits, maxBroadcastBytes } from "./limits.ts";
 import { Presences } from "./presence.ts";
+import { Rate } from "./rate.ts";
 import { handleBroadcastRequest } from "./rest.ts";
-import { MAX_BROADCAST_BYTES, type Service } from "./service.ts";
+import type { Service } from "./service.ts";
 import { serveSocket } from "./socket.ts";
 import { createStopping, type Stopping } from "./stopping.ts";
 import { type ApiKeys, createTokenReader, type VerifyToken } from "./token.ts";
 import { Topics } from "./topics.ts";
+import { createWaking } from "./waking.ts";
 
 export interface Realtime {
   /** For requests whose path starts with /realtime/v1 and that ask to become a websocket. */
@@ -34,6 +36,10 @@ export interface RealtimeOptions {
   apiKeys: ApiKeys;
   /** How long a refused join or handshake waits for its answer. Default 5000, as hosted. */
   errorDelayMs?: number;
+  /** Default: the Free plan's. */
+  limits?: Partial<Limits>;
+  /** How long hosted counts before it looks at a rate. Default 5000. */
+  rateBucketMs?: number;
   log?: Log;
 }
 
@@ -41,7 +47,10 @@ const DEFAULT_ERROR_DELAY_MS = 5_000;
 const MAX_FRAME_BYTES = 5_000_000;
 const POLICY_TIMEOUT_MS = 5_000;
 
-/** Fails where the platform SQL is not there: realtime.messages and its publication. */
+/**
+ * Asleep until somebody joins a channel, as on hosted: until then there is neither a partition nor a replication slot,
+ * and what the database sends is lost. Fails where the platform SQL is not there.
+ */
 export async function startRealtime(options: RealtimeOptions): Promise<Realtime> {
   const log = options.log ?? silent;
   const sql = postgres(options.adminUrl, {
@@ -53,14 +62,20 @@ export async function startRealtime(options: RealtimeOptions): Promise<Realtime>
       statement_timeout: POLICY_TIMEOUT_MS,
     },
   });
-  const topics = new Topics(log);
+  const limits = { ...freePlan, ...options.limits };
+  const rateOptions = { bucketMs: options.rateBucketMs };
+  const messages = new Rate(limits.messagesPerSecond, rateOptions);
+  const topics = new Topics(log, messages);
   const stopping = createStopping();
   try {
-    const partitions = await keepPartitions(sql, log);
-    stopping.add(() => partitions.stop());
-    const onMessage = (message: DatabaseMessage) => tell(topics, message, log);
-    const changes = await followMessages({ adminUrl: options.adminUrl, onMessage, log });
-    stopping.add(() => changes.stop());
+    await sql`select 'realtime.messages'::regclass`;
+    const waking = createWaking({
+      sql,
+      adminUrl: options.adminUrl,
+      onMessage: (message) => tell(service, message),
+      log,
+    });
+    stopping.add(() => waking.stop());
     const service: Service = {
       sql,
       tokens: createTokenReader(options),
@@ -69,7 +84,12 @@ export async function startRealtime(options: RealtimeOptions): Promise<Realtime>
       log,
       errorDelayMs: options.errorDelayMs ?? DEFAULT_ERROR_DELAY_MS,
       pause: stopping.pause,
-      streaming: () => changes.streaming(),
+      wake: waking.wake,
+      streaming: waking.streaming,
+      limits,
+      messages,
+      joins: new Rate(limits.joinsPerSecond, rateOptions),
+      users: new Set(),
     };
     return serve(service, stopping);
   } catch (error) {
@@ -79,10 +99,11 @@ export async function startRealtime(options: RealtimeOptions): Promise<Realtime>
   }
 }
 
-function tell(topics: Topics, message: DatabaseMessage, log: Log): void {
+function tell({ topics, limits, log }: Service, message: DatabaseMessage): void {
   const { id, topic, event, isPrivate, encoding, bytes } = message;
-  if (bytes.length > MAX_BROADCAST_BYTES) {
-    return log(`realtime: message ${id} dropped: ${bytes.length} bytes are over ${MAX_BROADCAST_BYTES}`);
+  const maxBytes = maxBroadcastBytes(limits);
+  if (bytes.length > maxBytes) {
+    return log(`realtime: message ${id} dropped: ${bytes.length} bytes are over ${maxBytes}`);
   }
   const delivery = { form: "user" as const, event, encoding, bytes, meta: { id } };
   topics.publish(topic, isPrivate, { delivery, id, kind: "broadcast" });
@@ -97,7 +118,7 @@ function serve(service: Service, stopping: Stopping): Realtime {
   const opening = new Set<Duplex>();
 
   const open = async (request: IncomingMessage, socket: Duplex, head: Buffer) => {
-    const handshake = await readHandshake(request, service.tokens);
+    const handshake = await readHandshake(request, service);
     if ("error" in handshake) {
       service.log(`realtime: handshake refused: ${handshake.error}`);
       await service.pause(service.errorDelayMs);

@@ -2,7 +2,9 @@
 
 import type { Sql } from "postgres";
 import type { Log } from "../log.ts";
+import type { Limits } from "./limits.ts";
 import type { Presences } from "./presence.ts";
+import type { Rate } from "./rate.ts";
 import type { TokenReader } from "./token.ts";
 import type { Topics } from "./topics.ts";
 
@@ -17,9 +19,16 @@ export interface Service {
   errorDelayMs: number;
   /** Resolves early, with false, when the service stops. */
   pause(delayMs: number): Promise<boolean>;
+  /**
+   * Makes the partitions, and starts to let broadcasts from the database flow: hosted does it when the first client
+   * joins a channel. Throws Refusal.
+   */
+  wake(): Promise<void>;
   /** Whether broadcasts from the database are flowing. */
   streaming(): boolean;
+  limits: Limits;
+  messages: Rate;
+  joins: Rate;
+  /** Sockets that have joined a channel. */
+  users: Set<object>;
 }
-
-/** The Free plan's 256 kB and hosted's padding: what passes here passes on every plan. */
-export const MAX_BROADCAST_BYTES = 256 * 1000 + 500;

@@ -23,7 +23,6 @@ export interface SocketOptions {
   headers: Record<string, string>;
 }
 
-const MAX_CHANNELS = 100;
 // A client that sends faster than we answer is read no further until we caught up.
 const MAX_WAITING_FRAMES = 256;
 const TOPIC_PREFIX = "realtime:";
@@ -55,6 +54,7 @@ export function serveSocket(options: SocketOptions): void {
   });
   socket.on("error", (error) => service.log(`realtime: socket: ${error.message}`));
   socket.on("close", () => {
+    service.users.delete(socket);
     for (const channel of [...channels.values()]) channel.end();
   });
 }
@@ -93,9 +93,24 @@ async function join(served: Served, frame: Incoming): Promise<void> {
     await enter(served, frame);
   } catch (error) {
     const reason = error instanceof Refusal ? `${error.code}: ${error.message}` : "Unknown Error on Channel";
-    service.log(`realtime: join refused: ${error instanceof Refusal ? reason : error}`);
+    // By its code alone: the reason names the topic, which a client chooses.
+    service.log(`realtime: join refused: ${error instanceof Refusal ? error.code : error}`);
     await service.pause(service.errorDelayMs);
     if (socket.readyState === socket.OPEN) reply(served, frame, "error", { reason });
+    if (error instanceof Refusal && error.code === "ClientJoinRateLimitReached") socket.close();
+  }
+}
+
+/** Throws Refusal, in hosted's order: who is connected, who joins, how many channels. */
+function admitByLimits({ service, channels, socket }: Served): void {
+  const { limits, users, joins } = service;
+  if (!users.has(socket) && users.size >= limits.connections) {
+    throw new Refusal("ConnectionRateLimitReached", "Too many connected users");
+  }
+  if (joins.exceeded) throw new Refusal("ClientJoinRateLimitReached", "Too many joins per second");
+  joins.count();
+  if (channels.size >= limits.channelsPerConnection) {
+    throw new Refusal("ChannelRateLimitReached", "Too many channels");
   }
 }
 
@@ -104,7 +119,7 @@ async function enter(served: Served, frame: Incoming): Promise<void> {
   const { topic, joinRef } = frame;
   const name = topic.startsWith(TOPIC_PREFIX) ? topic.slice(TOPIC_PREFIX.length) : "";
   if (name === "") throw new Refusal("TopicNameRequired", "You must provide a topic name");
-  if (channels.size >= MAX_CHANNELS) throw new Refusal("ChannelRateLimitReached", "Too many channels");
+  admitByLimits(served);
 
   const request = readJoin(frame.body.form === "json" ? frame.body.payload : {});
   const { isPrivate, accessToken } = request;
@@ -123,6 +138,7 @@ async function enter(served: Served, frame: Incoming): Promise<void> {
   };
   const channel = new Channel({ service, client, name, joinRef, request, admission, onClose });
   channels.set(topic, channel);
+  service.users.add(socket);
   channel.open(replayed);
   reply(served, frame, "ok", { postgres_changes: request.postgresChanges.map(withFilterId) });
   void channel.settle(replayed).catch((error) => service.log(`realtime: ${error}`));

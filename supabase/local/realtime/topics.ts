@@ -4,6 +4,7 @@
  */
 
 import type { Log } from "../log.ts";
+import type { Rate } from "./rate.ts";
 import { type Delivery, encodeDelivery, type Version } from "./wire.ts";
 
 /** A broadcast with what decides whether a subscriber takes it. */
@@ -18,14 +19,18 @@ export interface Subscriber {
   readonly version: Version;
   takes(post: Post): boolean;
   receive(encoded: string | Buffer): void;
+  /** Says why, then closes. */
+  shutDown(message: string): void;
 }
 
 export class Topics {
   readonly #log: Log;
+  readonly #rate: Rate;
   readonly #subscribers = new Map<string, Set<Subscriber>>();
 
-  constructor(log: Log) {
+  constructor(log: Log, rate: Rate) {
     this.#log = log;
+    this.#rate = rate;
   }
 
   add(key: string, subscriber: Subscriber): void {
@@ -40,8 +45,17 @@ export class Topics {
     if (found?.size === 0) this.#subscribers.delete(key);
   }
 
-  /** Encoded once a version, however many listen. */
+  /**
+   * Encoded once a version, however many listen. A broadcast counts once for its sending and once for each delivery.
+   * While there are too many, the database's are dropped; who receives another's loses the channel.
+   */
   publish(name: string, isPrivate: boolean, post: Post, except: Subscriber | null = null): void {
+    const counts = post.kind === "broadcast";
+    const tooMany = counts && this.#rate.exceeded;
+    if (tooMany && post.id !== null) {
+      return this.#log(`realtime: message ${post.id} dropped: too many messages a second`);
+    }
+    if (counts) this.#rate.count();
     const encoded = new Map<Version, string | Buffer | null>();
     for (const subscriber of this.#subscribers.get(topicKey(name, isPrivate)) ?? []) {
       if (subscriber === except || !subscriber.takes(post)) continue;
@@ -52,7 +66,10 @@ export class Topics {
         encoded.set(version, frame);
         if (frame === null) this.#log(`realtime: ${version} cannot carry a broadcast to ${name}; dropped`);
       }
-      if (frame !== null) subscriber.receive(frame);
+      if (frame === null) continue;
+      subscriber.receive(frame);
+      if (counts) this.#rate.count();
+      if (tooMany) subscriber.shutDown("Too many messages per second");
     }
   }
 }
