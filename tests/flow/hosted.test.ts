@@ -88,7 +88,10 @@ describe("npm run test:hosted", () => {
       await sql`update genflow.provider set start_burst = default, starts_per_minute = default where singleton`;
 
       const { code, lines } = await runHosted(["--url", url], keys);
-      expect([code, lines.at(-1)]).toEqual([0, expect.stringMatching(/^\d+ passed, 0 failed$/)]);
+      expect([code, lines.at(-1)], lines.join("\n")).toEqual([
+        0,
+        expect.stringMatching(/^\d+ passed, 0 failed$/),
+      ]);
       expect(Number(lines.at(-1)?.split(" ")[0])).toBeGreaterThan(40);
       const text = lines.join("\n");
       expect(text).not.toContain(keys.GENFLOW_SECRET_KEY);

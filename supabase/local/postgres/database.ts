@@ -43,6 +43,7 @@ export async function preparePlatform(cluster: Cluster, options: PlatformOptions
     await target.begin(async (transaction) => {
       await transaction`select pg_advisory_xact_lock(${platformLock})`;
       await transaction.unsafe(rest.join("\n"));
+      if (database === "postgres") return;
       // pg_cron lives in one database of a server: here in each that stands for a project's.
       await transaction`select set_config('cron.database_name', ${database}, false)`;
       await transaction`alter database ${target(database)} set cron.database_name from current`;
