@@ -1,5 +1,6 @@
 // What a log line may hold: every field there is and the form of its value. What does not fit is withheld, never
-// written, so no prompt, token, address or error message reaches a log by mistake.
+// written, so no sentence, token, address or error message reaches a log by mistake. A single lower-case word fits the
+// fields of words: they are given words of our own code only.
 
 import { generationStatuses, problems } from "../contract/mod.ts";
 import { predictionStatuses } from "../wavespeed/mod.ts";
@@ -57,8 +58,8 @@ const fields = {
   code: wordOf(Object.keys(problems)),
   /** Of an error its kind, never its message: that can quote what it failed on. */
   error: matching(/^[A-Za-z][A-Za-z0-9]{0,59}$/),
-  /** SQLSTATE, http_<status>, the system's word, or the name of a setting that is missing. */
-  error_code: matching(/^[A-Za-z][A-Za-z0-9_]{0,59}$|^[0-9][0-9A-Z]{4}$/),
+  /** SQLSTATE, PGRST…, the system's or a setting's name, or a short word such as http_503. No key of ours is one. */
+  error_code: matching(/^[0-9A-Z]{5}$|^PGRST[0-9A-Z]{1,4}$|^[A-Z][A-Z_]{0,59}$|^[a-z][a-z0-9_]{0,29}$/),
   /** The database function that failed. */
   error_call: word,
   /** What the sign-in check refused with. */
@@ -78,6 +79,10 @@ const fields = {
   provider_status: wordOf(predictionStatuses),
   /** Why the provider did not deliver. */
   provider_class: word,
+  /** What became of the POST, also where that could not be recorded. */
+  submission: oneOf("accepted", "rejected", "unknown"),
+  /** Why there was nothing to send. */
+  input_fault: oneOf("inputs_unreachable", "catalogue_fault"),
   next: oneOf("persist", "wait", "none", "unknown_task"),
   refund: oneOf("released", "pending", "none"),
   provider_told: flag,

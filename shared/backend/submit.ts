@@ -38,6 +38,8 @@ async function submitOnce(backend: Backend, claim: Claim, line: Line): Promise<v
     });
   line.add({
     outcome: outcome.kind,
+    // Stays if recording it fails, which is when somebody must know whether the provider took it.
+    submission: outcome.kind,
     provider_class: outcome.kind === "rejected" ? outcome.class : undefined,
     reason: outcome.kind === "unknown" ? outcome.cause : undefined,
     retry_after_seconds: outcome.kind === "rejected" ? outcome.retryAfterSeconds : undefined,
@@ -53,7 +55,7 @@ async function prepareInput(backend: Backend, claim: Claim, line: Line): Promise
   try {
     inputUrls = await deliverInputs(backend, claim.inputPaths);
   } catch (error) {
-    line.add({ reason: "inputs_unreachable", ...errorFields(error) });
+    line.add({ input_fault: "inputs_unreachable", ...errorFields(error) });
     // Storage or the provider's upload is away for now: another attempt may well find it back.
     return { kind: "refused", outcome: { kind: "rejected", class: "interrupted" } };
   }
@@ -67,7 +69,7 @@ async function prepareInput(backend: Backend, claim: Claim, line: Line): Promise
     return { kind: "ready", modelId: model.path, input };
   } catch (error) {
     // The catalogue row cannot express what it allows, or the words are erased: it would fail again.
-    line.add({ reason: "catalogue_fault", ...errorFields(error) });
+    line.add({ input_fault: "catalogue_fault", ...errorFields(error) });
     return { kind: "refused", outcome: { kind: "rejected", class: "bad_input" } };
   }
 }

@@ -119,6 +119,9 @@ test.each<[string, Told]>([
   ["a text of one word that is no code", { code: "lighthouse" }],
   ["a name in capitals", { reason: "Lighthouse" }],
   ["a token of 64 hex digits", { reason: "a".repeat(64), trace_id: "a".repeat(64) }],
+  ["a key as an error's code", {
+    error_code: ["sb", "secret", "abcdefghijklmnopqrstuv", "0123456789"].join("_"),
+  }],
   ["a JWT", { error_code: "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2ln" }],
   ["a key", { gate_code: ["sb", "secret", "abcdefghijklmnopqrstuv"].join("_") }],
   ["an address", { reason: "https://cdn.example.com/0.png?token=x" }],

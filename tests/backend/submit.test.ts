@@ -226,3 +226,28 @@ test.each<[Submission, Record<string, unknown>]>([
   });
   expect(outcomes).toEqual([outcome]);
 });
+
+test("what the provider said stays in the line where it could not be recorded", async () => {
+  const claims = oneAfterAnother({ claims: [claimOf()], skippedUserIds: [] });
+  const { backend, logged } = fakeBackend({
+    kernel: { claim_generations: claims, record_submission: () => Promise.reject(new Error("gone")) },
+    provider: { submit: () => Promise.resolve(acceptedAs("task-1")) },
+  });
+  await expect(dispatch(backend)).rejects.toThrow("gone");
+  const [line] = logged.map((one) => JSON.parse(one)).filter(({ step }) => step === "submit");
+  expect(line).toMatchObject({ outcome: "failed", submission: "accepted", error: "Error" });
+});
+
+test("why there was nothing to send stays in the line where the lease was lost over it", async () => {
+  const { logged } = await submitOne(claimOf({ inputPaths: ["user/one.png"] }), {
+    kernel: { mark_sending: () => ({ go: false, reason: "lease_lost" }) },
+    store: { sign: () => Promise.reject(new Error("storage is away")) },
+  });
+  const [line] = logged.map((one) => JSON.parse(one)).filter(({ step }) => step === "submit");
+  expect(line).toMatchObject({
+    outcome: "skipped",
+    reason: "lease_lost",
+    input_fault: "inputs_unreachable",
+    error: "Error",
+  });
+});

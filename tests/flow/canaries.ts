@@ -11,17 +11,17 @@ export interface LogFile {
   text: string;
 }
 
-/** Where a text stands in `files`: "<file>: <form>: <line>" for each hit. */
+/** Where a text stands in `files`: "<file>: <form>: <line>" for each line that has it. */
 export function search(files: readonly LogFile[], { texts }: Canary): string[] {
   const hits: string[] = [];
   for (const text of texts) {
     if (text.length < 6) throw new Error(`"${text}" is too short to be looked for`);
     for (const [form, needle] of formsOf(text)) {
       for (const file of files) {
-        const line = file.text.split("\n").find((one) =>
+        const lines = file.text.split("\n").filter((one) =>
           form.startsWith("base64") ? one.includes(needle) : one.toLowerCase().includes(needle.toLowerCase())
         );
-        if (line !== undefined) hits.push(`${file.name}: ${form}: ${line.slice(0, 300)}`);
+        hits.push(...lines.map((line) => `${file.name}: ${form}: ${line.slice(0, 300)}`));
       }
     }
   }

@@ -30,7 +30,10 @@ export function problem(code: ProblemCode, { traceId, line }: Asked, extras: Pro
 
 /** What the kernel refused with. A code that the catalogue does not know is our own fault. */
 export function refused({ error }: Refusal, asked: Asked): Response {
-  if (!isProblemCode(error.code)) return problem("internal_error", asked);
+  if (!isProblemCode(error.code)) {
+    asked.line.add({ error: "UnknownProblem", error_code: error.code });
+    return problem("internal_error", asked);
+  }
   return problem(error.code, asked, {
     ...(error.fields === undefined ? {} : { fields: error.fields }),
     ...(error.allowed === undefined ? {} : { allowed: error.allowed }),

@@ -116,7 +116,10 @@ async function answerTo(
   asked: Asked,
 ): Promise<Response> {
   const { method, url, headers } = request;
-  const body = await readBody(request, maxBytes);
+  const body = await readBody(request, maxBytes).catch((error: unknown) => {
+    log.line.add({ outcome: "aborted" }); // the caller went away: no fault of ours
+    throw error;
+  });
   if (body === "too_large") return withHeaders(problem("payload_too_large", asked), cors);
   log.line.add({ body_bytes: body.byteLength });
   if (method !== "POST" && method !== "OPTIONS") {
