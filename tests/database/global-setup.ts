@@ -23,11 +23,11 @@ const harness = `
   create table genflow.harness (seconds_ahead double precision not null default 0, random_unit double precision);
   insert into genflow.harness default values;
   create or replace function genflow.clock() returns timestamptz
-  language sql volatile security definer set search_path = ''
-  as $$ select pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => seconds_ahead) from genflow.harness $$;
+  language plpgsql volatile security definer set search_path = ''
+  as $$ begin return (select pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => seconds_ahead) from genflow.harness); end $$;
   create or replace function genflow.random_unit() returns double precision
-  language sql volatile security definer set search_path = ''
-  as $$ select coalesce(random_unit, pg_catalog.random()) from genflow.harness $$;
+  language plpgsql volatile security definer set search_path = ''
+  as $$ begin return (select coalesce(random_unit, pg_catalog.random()) from genflow.harness); end $$;
   -- On a real project the Realtime service makes the partitions.
   create table realtime.messages_all partition of realtime.messages for values from (minvalue) to (maxvalue);`;
 

@@ -1,0 +1,214 @@
+-- From ready to submitted, with each row read and written once.
+
+create or replace function genflow.lock_job(p_job_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_user_id uuid;
+begin
+  select user_id into v_user_id from public.generation_jobs where id = p_job_id;
+  if not found then
+    return false;
+  end if;
+  perform 1 from genflow.accounts where user_id = v_user_id for no key update;
+  perform 1 from public.generation_jobs where id = p_job_id for no key update;
+  if not found then
+    return false;
+  end if;
+  perform 1 from genflow.attempts where job_id = p_job_id order by id for no key update;
+  return true;
+end $$;
+
+create or replace function genflow.claims_json(p_claim_id uuid) returns jsonb
+language plpgsql stable security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := genflow.clock();
+begin
+  return (
+    select coalesce(jsonb_agg(jsonb_build_object(
+        'attemptId', a.id, 'leaseToken', a.lease_token,
+        'leaseSeconds', greatest(0, extract(epoch from a.lease_expires_at - v_now)),
+        'jobId', j.id, 'userId', j.user_id, 'traceId', j.trace_id, 'attempt', a.number,
+        'model', m.provider, 'prompt', p.prompt, 'aspectRatio', j.aspect_ratio, 'numImages', j.num_images,
+        'seed', coalesce(j.seed, a.seed), 'inputPaths', j.input_paths,
+        'submitDeadlineSeconds', s.submit_deadline_seconds)
+      order by j.ready_order, j.id), '[]')
+    from genflow.attempts a
+      join public.generation_jobs j on j.id = a.job_id
+      join public.generation_models m on m.id = j.model_id
+      left join public.generation_prompts p on p.job_id = j.id
+      cross join genflow.settings s
+    where a.claim_id = p_claim_id and s.singleton);
+end $$;
+
+drop function genflow.begin_attempt(uuid, uuid, timestamptz);
+
+create function genflow.begin_attempt(p_job public.generation_jobs, p_claim_id uuid, p_number smallint, p_lease_seconds integer, p_now timestamptz)
+returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_max_seed constant integer := 2147483647;
+  v_attempt_id uuid := genflow.new_id();
+  v_seed bigint;
+begin
+  if p_job.seed is null and exists (
+    select 1 from public.generation_models where id = p_job.model_id and provider ->> 'seed_field' is not null
+  ) then
+    v_seed := floor(genflow.random_unit() * v_max_seed);
+  end if;
+  insert into genflow.attempts (id, job_id, user_id, number, model_id, claim_id, claimed_at, lease_expires_at, seed)
+    values (v_attempt_id, p_job.id, p_job.user_id, p_number, p_job.model_id, p_claim_id, p_now,
+      p_now + make_interval(secs => p_lease_seconds), v_seed);
+  update public.generation_jobs
+    set status = 'submitting', submitting_at = p_now, ready_at = null, not_before = null, attempt_id = v_attempt_id
+    where id = p_job.id;
+  insert into public.generation_events (job_id, user_id, at, event, status, attempt)
+    values (p_job.id, p_job.user_id, p_now, 'submitting', 'submitting', p_number);
+end $$;
+comment on function genflow.begin_attempt(public.generation_jobs, uuid, smallint, integer, timestamptz) is
+  'Makes the attempt and its lease; the job follows it from now on.';
+
+-- The lock is one statement and what it protects is read in later ones: a statement's snapshot is older than its wait.
+create or replace function public.claim_generations(p_claim_id uuid, p_limit integer) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_max_scanned constant integer := 500;
+  v_now timestamptz;
+  v_slots integer;
+  v_claimed integer := 0;
+  v_lease_seconds integer;
+  v_candidate record;
+  v_job public.generation_jobs;
+  v_number smallint;
+  v_has_open boolean;
+  v_skipped uuid[] := '{}';
+begin
+  perform 1 from genflow.provider where singleton for no key update;
+  if exists (select 1 from genflow.attempts where claim_id = p_claim_id) then
+    return jsonb_build_object('claims', genflow.claims_json(p_claim_id), 'skippedUserIds', '[]'::jsonb);
+  end if;
+  v_slots := genflow.claimable(p_limit);
+  if v_slots <= 0 then
+    return jsonb_build_object('claims', '[]'::jsonb, 'skippedUserIds', '[]'::jsonb);
+  end if;
+  v_now := genflow.clock();
+  select claim_lease_seconds into v_lease_seconds from genflow.settings where singleton;
+  for v_candidate in
+    select id, user_id from public.generation_jobs
+      where status = 'queued' and ready_at is not null
+      order by ready_order, id limit v_max_scanned
+  loop
+    exit when v_claimed >= v_slots;
+    continue when v_candidate.user_id = any (v_skipped);
+    -- Never waits for an account while it holds the provider: starts wait the other way round.
+    perform 1 from genflow.accounts where user_id = v_candidate.user_id for no key update skip locked;
+    if not found then
+      v_skipped := v_skipped || v_candidate.user_id;
+      continue;
+    end if;
+    select * into v_job from public.generation_jobs
+      where id = v_candidate.id and status = 'queued' and ready_at is not null for no key update skip locked;
+    continue when not found;
+    select coalesce(max(number), 0) + 1, coalesce(bool_or(closed_at is null), false) into v_number, v_has_open
+      from genflow.attempts where job_id = v_candidate.id;
+    -- An earlier attempt was reopened by a late task id: what it brings is awaited first.
+    continue when v_has_open;
+    if genflow.occupied_slots(v_candidate.user_id) >= genflow.running_cap(v_candidate.user_id) then
+      update public.generation_jobs set ready_at = null where id = v_candidate.id;
+      continue;
+    end if;
+    perform genflow.begin_attempt(v_job, p_claim_id, v_number, v_lease_seconds, v_now);
+    v_claimed := v_claimed + 1;
+  end loop;
+  if v_claimed = 0 then
+    return jsonb_build_object('claims', '[]'::jsonb, 'skippedUserIds', to_jsonb(v_skipped));
+  end if;
+  update genflow.provider
+    set start_tokens = genflow.tokens_now(start_tokens, start_tokens_at, start_burst, starts_per_minute, v_now) - v_claimed,
+      start_tokens_at = v_now,
+      breaker_open_until = case when breaker_open_until is not null
+        then v_now + make_interval(secs => (select submit_lease_seconds from genflow.settings where singleton)) end
+    where singleton;
+  return jsonb_build_object('claims', genflow.claims_json(p_claim_id), 'skippedUserIds', to_jsonb(v_skipped));
+end $$;
+
+create or replace function public.mark_sending(p_attempt_id uuid, p_lease_token uuid, p_send_id uuid, p_callback_token_hash text) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_attempt genflow.attempts;
+  v_job record;
+begin
+  if not genflow.lock_attempt(p_attempt_id) then
+    return jsonb_build_object('go', false, 'reason', 'not_found');
+  end if;
+  v_now := genflow.clock();
+  select * into v_attempt from genflow.attempts where id = p_attempt_id;
+  select id, user_id, status, attempt_id into v_job from public.generation_jobs where id = v_attempt.job_id;
+  if v_attempt.send_id is not null and v_attempt.send_id <> p_send_id then
+    return jsonb_build_object('go', false, 'reason', 'already_sent');
+  elsif v_attempt.lease_token <> p_lease_token or v_attempt.lease_expires_at <= v_now
+    or v_attempt.closed_at is not null or v_job.attempt_id is distinct from p_attempt_id or v_job.status <> 'submitting' then
+    return jsonb_build_object('go', false, 'reason', 'lease_lost');
+  end if;
+  if v_attempt.send_id is null then
+    update genflow.attempts
+      set send_id = p_send_id, sent_at = v_now, callback_token_hash = p_callback_token_hash,
+        lease_expires_at = v_now + make_interval(secs => (select submit_lease_seconds from genflow.settings where singleton))
+      where id = p_attempt_id
+      returning lease_expires_at into v_attempt.lease_expires_at;
+    insert into public.generation_events (job_id, user_id, at, event, status, attempt)
+      values (v_job.id, v_job.user_id, v_now, 'sending', v_job.status, v_attempt.number);
+  end if;
+  return jsonb_build_object('go', true, 'leaseSeconds', extract(epoch from v_attempt.lease_expires_at - v_now));
+end $$;
+
+create or replace function genflow.first_poll_at(p_model_id text, p_from timestamptz) returns timestamptz
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select p_from + make_interval(secs => greatest(s.first_poll_seconds, m.expected_seconds))
+    from genflow.settings s, public.generation_models m where s.singleton and m.id = p_model_id);
+end $$;
+
+create or replace function public.record_submission(p_attempt_id uuid, p_send_id uuid, p_outcome jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_attempt genflow.attempts;
+  v_kind text := p_outcome ->> 'kind';
+begin
+  if not genflow.lock_attempt(p_attempt_id) then
+    return jsonb_build_object('recorded', false);
+  end if;
+  select * into v_attempt from genflow.attempts where id = p_attempt_id;
+  if (v_attempt.send_id = p_send_id) is not true then
+    return jsonb_build_object('recorded', false);
+  end if;
+  if v_kind = 'accepted' then
+    if genflow.attach_task(p_attempt_id, p_outcome ->> 'taskId') and v_attempt.task_id is null then
+      perform genflow.note_provider_health(false);
+    end if;
+  elsif v_kind = 'rejected' and (v_attempt.submission is null or v_attempt.submission_class = 'lost') then
+    -- A worker given up for lost may still bring a certain no: a fact, and the unknown is one no more.
+    update genflow.attempts set submission = 'rejected', submission_class = p_outcome ->> 'class' where id = p_attempt_id;
+    perform genflow.apply_failure(p_attempt_id, 'rejected', p_outcome ->> 'class', (p_outcome ->> 'retryAfterSeconds')::double precision);
+  elsif v_attempt.submission is null and v_kind = 'unknown' then
+    update genflow.attempts set submission = 'unknown', submission_class = p_outcome ->> 'cause' where id = p_attempt_id;
+    update public.generation_jobs set status = 'unknown'
+      where id = v_attempt.job_id and attempt_id = p_attempt_id and status = 'submitting';
+    if found then
+      perform genflow.add_event(v_attempt.job_id, 'unknown', v_attempt.number, jsonb_build_object('cause', p_outcome ->> 'cause'));
+    end if;
+    perform genflow.note_provider_health(true);
+  end if;
+  return (select jsonb_build_object('recorded', true, 'status', j.status, 'taskId', a.task_id)
+    from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = p_attempt_id);
+end $$;
+
+revoke execute on function genflow.begin_attempt(public.generation_jobs, uuid, smallint, integer, timestamptz)
+  from public, anon, authenticated, service_role;
