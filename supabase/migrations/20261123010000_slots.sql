@@ -50,6 +50,20 @@ begin
     where s.singleton);
 end $$;
 
+-- Pending is queued or running, and both have an index of the user's already.
+create function genflow.pending_jobs(p_user_id uuid, p_limit integer) returns integer
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  return (select count(*) from (
+    (select 1 from public.generation_jobs where user_id = p_user_id and status = 'queued' limit p_limit)
+    union all
+    (select 1 from public.generation_jobs
+      where user_id = p_user_id and status in ('submitting', 'unknown', 'processing', 'persisting') limit p_limit)) pending);
+end $$;
+comment on function genflow.pending_jobs(uuid, integer) is 'The user''s jobs that have not ended, of each kind counted no further than p_limit.';
+drop index public.generation_jobs_pending;
+
 create function genflow.free_slots(p_user_id uuid) returns integer
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -110,5 +124,5 @@ end $$;
 comment on function genflow.keeps_place(uuid) is
   'Whether one more of the user''s delayed jobs may come back to its old place. No more than the running cap may, or a user whose jobs failed a hundred times would come back with a hundred turns before everybody else''s first.';
 
-revoke execute on function genflow.free_slots(uuid), genflow.order_of_turn(uuid, timestamptz), genflow.keeps_place(uuid)
+revoke execute on function genflow.pending_jobs(uuid, integer), genflow.free_slots(uuid), genflow.order_of_turn(uuid, timestamptz), genflow.keeps_place(uuid)
   from public, anon, authenticated, service_role;

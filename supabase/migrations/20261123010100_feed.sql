@@ -15,6 +15,49 @@ begin
   return v_seq;
 end $$;
 
+-- One trigger where there were two: the legal edge, then the transaction's number.
+create function genflow.change_job() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  if tg_op = 'INSERT' then
+    if new.status <> 'queued' then
+      raise exception 'a job begins as queued, not as %', new.status using errcode = 'check_violation';
+    end if;
+  elsif new.status <> old.status and not exists (
+    select 1 from genflow.transitions where from_status = old.status and to_status = new.status
+  ) then
+    raise exception 'a job cannot go from % to %', old.status, new.status using errcode = 'check_violation';
+  end if;
+  new.seq := genflow.take_seq(new.user_id);
+  new.updated_at := genflow.clock();
+  return new;
+end $$;
+comment on function genflow.change_job() is
+  'Refuses every edge that genflow.transitions does not name; writes the transaction''s number on a job whose owner can see the change.';
+
+drop trigger generation_jobs_begin on public.generation_jobs;
+drop trigger generation_jobs_transition on public.generation_jobs;
+drop trigger generation_jobs_seq_begin on public.generation_jobs;
+drop trigger generation_jobs_seq on public.generation_jobs;
+drop function genflow.guard_transition();
+create trigger generation_jobs_begin before insert on public.generation_jobs
+  for each row execute function genflow.change_job();
+create trigger generation_jobs_change before update on public.generation_jobs
+  for each row when (
+    (old.status, old.attempts, old.error_code, old.retryable, old.credits_captured, old.submitting_at, old.processing_at, old.persisting_at)
+      is distinct from
+    (new.status, new.attempts, new.error_code, new.retryable, new.credits_captured, new.submitting_at, new.processing_at, new.persisting_at))
+  execute function genflow.change_job();
+
+create or replace function genflow.stamp_seq() returns trigger
+language plpgsql security definer set search_path = ''
+as $$
+begin
+  new.seq := genflow.take_seq(new.user_id);
+  return new;
+end $$;
+
 create or replace function genflow.job_json(p_job public.generation_jobs) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -48,3 +91,5 @@ begin
   insert into public.generation_events (job_id, user_id, at, event, status, attempt, detail)
   select id, user_id, genflow.clock(), p_event, status, p_attempt, p_detail from public.generation_jobs where id = p_job_id;
 end $$;
+
+revoke execute on function genflow.change_job() from public, anon, authenticated, service_role;

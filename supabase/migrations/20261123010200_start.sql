@@ -140,9 +140,7 @@ begin
   elsif p_tokens < 1 then
     return genflow.refusal('rate_limited', jsonb_build_object('cap', 'user_starts_per_minute', 'limit', v.user_starts_per_minute,
       'retryAfterSeconds', ceil((1 - p_tokens) * 60 / v.user_starts_per_minute)::integer));
-  elsif (select count(*) from (
-    select 1 from public.generation_jobs where user_id = p_user_id and ended_at is null limit v.pending_cap) pending) >= v.pending_cap then
-    -- Counted no further than the cap: a user with a million pending jobs costs no more than one at it.
+  elsif genflow.pending_jobs(p_user_id, v.pending_cap) >= v.pending_cap then
     return genflow.refusal('too_many_pending', jsonb_build_object('cap', 'user_pending', 'limit', v.pending_cap,
       'retryAfterSeconds', p_expected_seconds));
   end if;

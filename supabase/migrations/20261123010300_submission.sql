@@ -19,6 +19,26 @@ begin
   return true;
 end $$;
 
+create or replace function genflow.lock_attempt(p_attempt_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_job_id uuid;
+  v_user_id uuid;
+begin
+  select job_id, user_id into v_job_id, v_user_id from genflow.attempts where id = p_attempt_id;
+  if not found then
+    return false;
+  end if;
+  perform 1 from genflow.accounts where user_id = v_user_id for no key update;
+  perform 1 from public.generation_jobs where id = v_job_id for no key update;
+  if not found then
+    return false;
+  end if;
+  perform 1 from genflow.attempts where job_id = v_job_id order by id for no key update;
+  return true;
+end $$;
+
 create or replace function genflow.claims_json(p_claim_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
@@ -173,6 +193,47 @@ as $$
 begin
   return (select p_from + make_interval(secs => greatest(s.first_poll_seconds, m.expected_seconds))
     from genflow.settings s, public.generation_models m where s.singleton and m.id = p_model_id);
+end $$;
+
+create or replace function genflow.attach_task(p_attempt_id uuid, p_task_id text) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz := genflow.clock();
+  v_attempt genflow.attempts;
+  v_job record;
+  v_unsent uuid;
+begin
+  select * into v_attempt from genflow.attempts where id = p_attempt_id;
+  if p_task_id is null then
+    return false;
+  elsif v_attempt.task_id is not null then
+    return v_attempt.task_id = p_task_id;
+  elsif exists (select 1 from genflow.attempts where task_id = p_task_id) then
+    return false;
+  end if;
+  update genflow.attempts
+    set task_id = p_task_id, submission = 'accepted', submission_class = null, closed_at = null, closed_how = null,
+      next_poll_at = genflow.first_poll_at(model_id, v_now)
+    where id = p_attempt_id;
+  select id, user_id, status, attempt_id into v_job from public.generation_jobs where id = v_attempt.job_id;
+  if v_job.status = 'submitting' and v_job.attempt_id <> p_attempt_id then
+    -- The attempt that followed this one is not sent any more, if it has not been yet.
+    select id into v_unsent from genflow.attempts where id = v_job.attempt_id and sent_at is null;
+    if found then
+      perform genflow.close_attempt(v_unsent, 'never_sent');
+    end if;
+  end if;
+  if v_job.status = 'queued' or v_unsent is not null
+    or (v_job.status in ('submitting', 'unknown') and v_job.attempt_id = p_attempt_id) then
+    update public.generation_jobs
+      set status = 'processing', processing_at = v_now, ready_at = null, not_before = null, attempt_id = p_attempt_id
+      where id = v_job.id
+      returning status into v_job.status;
+  end if;
+  insert into public.generation_events (job_id, user_id, at, event, status, attempt)
+    values (v_job.id, v_job.user_id, v_now, 'submitted', v_job.status, v_attempt.number);
+  return true;
 end $$;
 
 create or replace function public.record_submission(p_attempt_id uuid, p_send_id uuid, p_outcome jsonb) returns jsonb

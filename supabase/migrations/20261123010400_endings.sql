@@ -7,10 +7,14 @@ as $$
 declare
   v_now timestamptz := genflow.clock();
   v_job record;
+  v_retryable boolean := false;
 begin
+  if p_error_code is not null then
+    select retryable into v_retryable from genflow.job_errors where code = p_error_code;
+  end if;
   update public.generation_jobs
     set status = p_status, ended_at = v_now, ready_at = null, not_before = null, credits_captured = p_captured, error_code = p_error_code,
-      retryable = coalesce((select retryable from genflow.job_errors where code = p_error_code), false)
+      retryable = v_retryable
     where id = p_job_id and credits_captured is null
     returning user_id, credits_held into v_job;
   if not found then

@@ -25,13 +25,14 @@ begin
   v_now := genflow.clock();
   select * into v_attempt from genflow.attempts where id = v_attempt.id;
 
-  if v_status = 'unknown_status' and not exists (
-    select 1 from public.generation_events where job_id = v_attempt.job_id and attempt = v_attempt.number and event = 'provider_status_unknown'
-  ) then
+  if v_status = 'unknown_status' then
     -- A word never documented does not end the task; somebody should know of it.
-    perform genflow.add_event(v_attempt.job_id, 'provider_status_unknown', v_attempt.number);
-  end if;
-  if v_status = any (v_terminal) and v_attempt.result_status is null then
+    if not exists (
+      select 1 from public.generation_events where job_id = v_attempt.job_id and attempt = v_attempt.number and event = 'provider_status_unknown'
+    ) then
+      perform genflow.add_event(v_attempt.job_id, 'provider_status_unknown', v_attempt.number);
+    end if;
+  elsif v_status = any (v_terminal) and v_attempt.result_status is null then
     v_delivered := v_status = 'completed' and jsonb_array_length(p_result -> 'outputs') > 0;
     if v_delivered then
       perform genflow.take_delivery(v_attempt, p_result, v_now);
@@ -72,15 +73,14 @@ begin
     where id = p_attempt.id;
   if v_status is not null then
     insert into public.generation_events (job_id, user_id, at, event, status, attempt, detail)
-      values (p_attempt.job_id, p_attempt.user_id, p_now, 'persisting', v_status, p_attempt.number,
-        jsonb_build_object('outputs', cardinality(v_outputs)));
-  end if;
-  if p_attempt.closed_at is null then
-    perform genflow.add_event(p_attempt.job_id, 'attempt_closed', p_attempt.number, jsonb_build_object('how', 'delivered'));
-    if v_status is null then
-      perform genflow.close_hold_of_canceled(p_attempt.job_id);
-      perform genflow.promote(p_attempt.user_id);
-    end if;
+      select p_attempt.job_id, p_attempt.user_id, p_now, e.event, v_status, p_attempt.number, e.detail
+      from (values ('persisting', jsonb_build_object('outputs', cardinality(v_outputs))),
+        ('attempt_closed', '{"how": "delivered"}'::jsonb)) e (event, detail)
+      where e.event = 'persisting' or p_attempt.closed_at is null;
+  elsif p_attempt.closed_at is null then
+    perform genflow.add_event(p_attempt.job_id, 'attempt_closed', p_attempt.number, '{"how": "delivered"}');
+    perform genflow.close_hold_of_canceled(p_attempt.job_id);
+    perform genflow.promote(p_attempt.user_id);
   end if;
 end $$;
 comment on function genflow.take_delivery(genflow.attempts, jsonb, timestamptz) is
@@ -112,6 +112,130 @@ begin
     where a.persist_claim_id = p_claim_id and a.persist_lease is not null);
 end $$;
 
+-- Two questions, since one for both would be planned anew at each call.
+create function genflow.due_persists(p_limit integer, p_attempt_id uuid, p_now timestamptz) returns uuid[]
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  if p_attempt_id is not null then
+    return array(select id from genflow.attempts where id = p_attempt_id and next_persist_at <= p_now);
+  end if;
+  return array(select due.id from (
+      select id, user_id from genflow.attempts where next_persist_at <= p_now order by next_persist_at, id limit p_limit) due
+    order by due.user_id, due.id);
+end $$;
+comment on function genflow.due_persists(integer, uuid, timestamptz) is 'Delivered attempts whose storing is due, in the order in which their accounts are locked; or the one that is named, if it is.';
+
+create or replace function public.claim_persists(p_claim_id uuid, p_limit integer, p_attempt_id uuid default null) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_now timestamptz;
+  v_attempt_id uuid;
+  v_lease_seconds integer;
+  v_wall_clock_seconds integer;
+  v_lease uuid;
+  v_job_id uuid;
+  v_user_id uuid;
+  v_last_index integer;
+  v_index integer;
+begin
+  if exists (select 1 from genflow.attempts where persist_claim_id = p_claim_id) then
+    return jsonb_build_object('claims', genflow.persists_json(p_claim_id));
+  end if;
+  select persist_lease_seconds, runtime_wall_clock_seconds into v_lease_seconds, v_wall_clock_seconds from genflow.settings where singleton;
+  foreach v_attempt_id in array genflow.due_persists(p_limit, p_attempt_id, genflow.clock()) loop
+    continue when not genflow.lock_attempt(v_attempt_id);
+    v_now := genflow.clock();
+    v_lease := genflow.new_id();
+    update genflow.attempts a
+      set persist_lease = v_lease, persist_claim_id = p_claim_id, persists = persists + 1,
+        persist_lease_expires_at = v_now + make_interval(secs => v_lease_seconds),
+        next_persist_at = v_now + make_interval(secs => v_lease_seconds)
+      from public.generation_jobs j
+      where a.id = v_attempt_id and a.next_persist_at <= v_now and j.id = a.job_id and j.status = 'persisting' and j.attempt_id = a.id
+      returning j.id, j.user_id, least(j.num_images::integer, cardinality(a.output_urls)) - 1 into v_job_id, v_user_id, v_last_index;
+    continue when not found;
+    -- Whatever is stored under this lease but never recorded is removed, once nobody can be writing it any more.
+    for v_index in 0 .. v_last_index loop
+      if not exists (select 1 from public.generation_images where job_id = v_job_id and index = v_index) then
+        insert into genflow.storage_purges (bucket_id, path, job_id, reason, due_at, rounds_left)
+          values ('generations', genflow.image_path(v_user_id, v_job_id, v_index, v_lease), v_job_id, 'never_recorded',
+            v_now + make_interval(secs => v_lease_seconds + v_wall_clock_seconds), 2);
+      end if;
+    end loop;
+  end loop;
+  return jsonb_build_object('claims', genflow.persists_json(p_claim_id));
+end $$;
+
+create or replace function public.record_image(p_attempt_id uuid, p_lease_token uuid, p_image jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_job record;
+  v_now timestamptz;
+  v_index integer := (p_image ->> 'index')::integer;
+  v_path text;
+begin
+  if not genflow.lock_attempt(p_attempt_id) then
+    return jsonb_build_object('recorded', false);
+  end if;
+  select j.id, j.user_id, j.status, a.number into v_job
+    from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = p_attempt_id;
+  v_path := genflow.image_path(v_job.user_id, v_job.id, v_index, p_lease_token);
+  if exists (select 1 from public.generation_images where job_id = v_job.id and index = v_index) then
+    return jsonb_build_object('recorded', exists (select 1 from public.generation_images where path = v_path));
+  elsif v_job.status <> 'persisting' then
+    return jsonb_build_object('recorded', false);
+  end if;
+  -- The stored picture is a fact even after its lease; it counts unless its removal has begun.
+  delete from genflow.storage_purges where bucket_id = 'generations' and path = v_path and started_at is null;
+  if not found then
+    return jsonb_build_object('recorded', false);
+  end if;
+  v_now := genflow.clock();
+  insert into public.generation_images (job_id, user_id, index, path, width, height, bytes, sha256, content_type, flagged, created_at)
+    values (v_job.id, v_job.user_id, v_index, v_path, (p_image ->> 'width')::integer, (p_image ->> 'height')::integer,
+      (p_image ->> 'bytes')::bigint, p_image ->> 'sha256', p_image ->> 'contentType', coalesce((p_image ->> 'flagged')::boolean, false), v_now);
+  insert into public.generation_events (job_id, user_id, at, event, status, attempt, detail)
+    values (v_job.id, v_job.user_id, v_now, 'image_stored', v_job.status, v_job.number, jsonb_build_object('index', v_index));
+  return jsonb_build_object('recorded', true);
+end $$;
+
+create or replace function public.complete_generation(p_attempt_id uuid, p_lease_token uuid, p_failures jsonb) returns jsonb
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_attempt genflow.attempts;
+  v_job record;
+  v_wanted integer;
+  v_missing integer[] := '{}';
+begin
+  if not genflow.lock_attempt(p_attempt_id) then
+    return jsonb_build_object('status', null);
+  end if;
+  select * into v_attempt from genflow.attempts where id = p_attempt_id;
+  select id, status, attempt_id, num_images into v_job from public.generation_jobs where id = v_attempt.job_id;
+  if v_job.status = 'persisting' and v_job.attempt_id = p_attempt_id then
+    v_wanted := least(v_job.num_images::integer, cardinality(v_attempt.output_urls));
+    if (select count(*) from public.generation_images where job_id = v_job.id) < v_wanted then
+      v_missing := array(select n from generate_series(0, v_wanted - 1) n
+        where not exists (select 1 from public.generation_images i where i.job_id = v_job.id and i.index = n));
+    end if;
+    if cardinality(v_missing) = 0 or (v_attempt.persist_lease = p_lease_token and v_missing <@
+      array(select (f ->> 'index')::integer from jsonb_array_elements(p_failures -> 'failures') f where (f ->> 'permanent')::boolean)) then
+      perform genflow.finish_job(v_job.id);
+    elsif v_attempt.persist_lease = p_lease_token then
+      update genflow.attempts
+        set persist_lease = null, next_persist_at = genflow.clock() + make_interval(secs => genflow.backoff_seconds(persists))
+        where id = p_attempt_id;
+      perform genflow.add_event(v_job.id, 'persist_retry', v_attempt.number, jsonb_build_object('missing', cardinality(v_missing)));
+    end if;
+  end if;
+  return (select jsonb_build_object('status', status, 'creditsCaptured', credits_captured)
+    from public.generation_jobs where id = v_attempt.job_id);
+end $$;
+
 create or replace function genflow.finish_job(p_job_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -131,6 +255,6 @@ begin
   end if;
 end $$;
 
-revoke execute on function genflow.end_job(uuid, public.generation_status, integer, text, jsonb),
+revoke execute on function genflow.due_persists(integer, uuid, timestamptz), genflow.end_job(uuid, public.generation_status, integer, text, jsonb),
   genflow.take_delivery(genflow.attempts, jsonb, timestamptz)
   from public, anon, authenticated, service_role;
