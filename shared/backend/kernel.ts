@@ -33,6 +33,8 @@ const Refusal = z.object({
     retryAfterSeconds: z.number().optional(),
     balance: z.number().optional(),
     price: z.number().optional(),
+    cap: z.string().optional(),
+    limit: z.number().optional(),
   }),
 });
 export type Refusal = z.infer<typeof Refusal>;

@@ -2,7 +2,7 @@
 // written, so no sentence, token, address or error message reaches a log by mistake. A single lower-case word fits the
 // fields of words: they are given words of our own code only.
 
-import { generationStatuses, problems } from "../contract/mod.ts";
+import { caps, generationStatuses, problems } from "../contract/mod.ts";
 import { predictionStatuses } from "../wavespeed/mod.ts";
 
 type Form<Value> = (value: unknown) => value is Value;
@@ -56,6 +56,8 @@ const fields = {
   outcome: word,
   /** The problem that was answered. */
   code: wordOf(Object.keys(problems)),
+  /** The cap that the problem names. */
+  cap: wordOf(Object.keys(caps)),
   /** Of an error its kind, never its message: that can quote what it failed on. */
   error: matching(/^[A-Za-z][A-Za-z0-9]{0,59}$/),
   /** SQLSTATE, PGRST…, the system's or a setting's name, or a short word such as http_503. No key of ours is one. */

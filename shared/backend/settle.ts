@@ -35,12 +35,22 @@ export function afterSettling(backend: Backend, settled: Settled): (() => Promis
   return () => backend.log.step("follow_up", told, () => followUp(backend, settled));
 }
 
-/** The slow half: stores what was delivered, then hands freed slots on. */
+/** The slow half: hands freed slots on and stores what was delivered. */
 export async function followUp(backend: Backend, settled: Settled): Promise<void> {
-  if (settled.next === "persist" && settled.attemptId !== undefined) {
-    await persistAttempt(backend, settled.attemptId);
+  if (settled.next !== "persist" && settled.next !== "none") return;
+  if (settled.next !== "persist" || settled.attemptId === undefined) {
+    await dispatch(backend);
+    return;
   }
-  if (settled.next === "persist" || settled.next === "none") await dispatch(backend);
+  // The settled attempt has freed a slot of the provider's, which does not wait for the picture to be stored; the
+  // stored picture frees one of its user's.
+  const [, stored] = await Promise.allSettled([
+    dispatch(backend),
+    persistAttempt(backend, settled.attemptId),
+  ]);
+  // A first dispatch that failed is told by its own line, and made up for here.
+  await dispatch(backend);
+  if (stored.status === "rejected") throw stored.reason;
 }
 
 function idsOf({ traceId, jobId, attemptId }: Settled): Told {

@@ -12,12 +12,18 @@ const budgetMs = 90_000;
 const batch = 10;
 const purgeBatch = 100;
 
-const steps: readonly [name: string, step: (backend: Backend) => Promise<number>, batch: number][] = [
+const steps: readonly [
+  name: string,
+  step: (backend: Backend, hasTime: () => boolean) => Promise<number>,
+  batch: number,
+][] = [
   ["polls", (backend) => pollDue(backend, batch), batch],
-  ["persists", persistDue, 1],
-  ["submits", dispatch, Infinity],
-  ["purges", (backend) => purgeDue(backend, purgeBatch), purgeBatch],
+  // Before the submits, which wait while the provider's balance is low.
   ["balance", askBalance, Infinity],
+  // Before the storing, which takes its time: what the polls have freed is used at once.
+  ["submits", dispatch, Infinity],
+  ["persists", persistNext, 1],
+  ["purges", (backend) => purgeDue(backend, purgeBatch), purgeBatch],
 ];
 
 /** Goes through every step until it has nothing due or the time is spent; a step that fails stops no other. */
@@ -32,12 +38,13 @@ async function sweepDue(
   const startedMs = backend.now();
   const counts: Record<string, number> = {};
   let errors = 0;
+  const hasTime = () => backend.now() - startedMs < budgetMs;
   for (const [name, step, batchSize] of steps) {
     let done = 0;
     let more = true;
-    while (more && backend.now() - startedMs < budgetMs) {
+    while (more && hasTime()) {
       try {
-        const moved = await step(backend);
+        const moved = await step(backend, hasTime);
         done += moved;
         more = moved >= batchSize;
       } catch {
@@ -53,6 +60,13 @@ async function sweepDue(
   line.add({ polls, persists, submits, purges, balances: balance, errors });
   await backend.kernel.recordSweep({ startedAt: new Date(startedMs).toISOString(), counts, errors });
   return { counts, errors };
+}
+
+/** A stored job has freed one of its user's slots. */
+async function persistNext(backend: Backend, hasTime: () => boolean): Promise<number> {
+  const stored = await persistDue(backend);
+  if (stored > 0 && hasTime()) await dispatch(backend);
+  return stored;
 }
 
 function askBalance({ kernel, provider, log }: Backend): Promise<number> {

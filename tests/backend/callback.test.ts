@@ -75,7 +75,12 @@ test("the answer needs one kernel call; the slow half comes after", async () => 
   expect(calls.map(({ name }) => name)).toEqual(["settle_generation"]);
   if (received.kind !== "accepted") throw new Error(received.kind);
   await received.after?.();
-  expect(calls.map(({ name }) => name)).toEqual(["settle_generation", "claim_persists", "claim_generations"]);
+  expect(calls.map(({ name }) => name)).toEqual([
+    "settle_generation",
+    "claim_generations",
+    "claim_persists",
+    "claim_generations",
+  ]);
 });
 
 test("each of several secrets in force is accepted, and no other", async () => {

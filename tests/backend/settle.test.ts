@@ -47,7 +47,7 @@ test("an output's address reaches the database as a URL parser writes it", async
 });
 
 test.each([
-  ["persist", ["claim_persists", "complete_generation", "claim_generations"]],
+  ["persist", ["claim_generations", "claim_persists", "complete_generation", "claim_generations"]],
   ["none", ["claim_generations"]],
   ["wait", []],
   ["unknown_task", []],
@@ -68,4 +68,38 @@ test("what is stored is the attempt that the kernel named", async () => {
   const { backend, line, asked } = fakeBackend({ kernel: { settle_generation: next("persist") } });
   await followUp(backend, await settle(backend, predictionOf(), null, line));
   expect(asked("claim_persists")).toMatchObject([{ p_attempt_id: attemptId, p_limit: 1 }]);
+});
+
+test("a slot that a result has freed does not wait for the picture to be stored", async () => {
+  let isStored = false;
+  const { backend, line, calls } = fakeBackend({
+    kernel: {
+      settle_generation: next("persist"),
+      claim_persists: () => ({ claims: [persistOf({ images: [] })] }),
+      // Storing goes on until the freed slot has been used.
+      complete_generation: async () => {
+        await expect.poll(() => calls.some(({ name }) => name === "claim_generations")).toBe(true);
+        isStored = true;
+        return { status: "completed" };
+      },
+    },
+  });
+  await followUp(backend, await settle(backend, predictionOf(), null, line));
+  expect(isStored).toBe(true);
+  expect(calls.at(-1)?.name).toBe("claim_generations"); // the stored picture has freed its user's slot
+});
+
+test("a storing that fails is told, after the freed slots were handed on", async () => {
+  const { backend, line, asked } = fakeBackend({
+    kernel: {
+      settle_generation: next("persist"),
+      claim_persists: () => {
+        throw new Error("no answer");
+      },
+    },
+  });
+  await expect(followUp(backend, await settle(backend, predictionOf(), null, line))).rejects.toThrow(
+    "no answer",
+  );
+  expect(asked("claim_generations")).toHaveLength(2);
 });

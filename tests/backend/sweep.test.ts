@@ -7,10 +7,10 @@ import { attemptId, fakeBackend, oneAfterAnother, startMs } from "./fake-backend
 
 const stepOf: Record<string, string> = {
   claim_polls: "polls",
-  claim_persists: "persists",
-  claim_generations: "submits",
-  claim_purges: "purges",
   http_work_due: "balance",
+  claim_generations: "submits",
+  claim_persists: "persists",
+  claim_purges: "purges",
 };
 
 /** The step whose line tells of its failure. */
@@ -82,7 +82,9 @@ test("no step begins once the time is spent, and what was done is still recorded
   });
   expect(fake.calls.map(({ name }) => name).filter((name) => name.startsWith("claim"))).toEqual([
     "claim_polls",
+    "claim_generations",
     "claim_persists",
+    "claim_generations",
     "claim_persists",
   ]);
   expect(fake.asked("record_sweep")).toHaveLength(1);
