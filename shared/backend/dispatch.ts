@@ -7,6 +7,8 @@ import { submit } from "./submit.ts";
 const claimLimit = 10;
 /** One invocation's bound; what is left is the next dispatch's or the sweep's. */
 const maxRounds = 10;
+/** What one dispatch submits at most: as many as this, and there may be more. */
+export const maxSubmits = maxRounds * claimLimit;
 /** No round begins later: a slow provider takes 30 s of the wall clock a round, and a killed isolate leaves unknowns. */
 const budgetMs = 20_000;
 

@@ -1,6 +1,6 @@
 // The sweep function's work: what SQL found due and cannot do itself.
 
-import { dispatch } from "./dispatch.ts";
+import { dispatch, maxSubmits } from "./dispatch.ts";
 import type { Line } from "./log.ts";
 import { persistDue } from "./persist.ts";
 import { pollDue } from "./poll.ts";
@@ -21,7 +21,7 @@ const steps: readonly [
   // Before the submits, which wait while the provider's balance is low.
   ["balance", askBalance, Infinity],
   // Before the storing, which takes its time: what the polls have freed is used at once.
-  ["submits", dispatch, Infinity],
+  ["submits", dispatch, maxSubmits],
   ["persists", persistNext, 1],
   ["purges", (backend) => purgeDue(backend, purgeBatch), purgeBatch],
 ];

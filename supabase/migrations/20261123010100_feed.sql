@@ -24,6 +24,11 @@ begin
     if new.status <> 'queued' then
       raise exception 'a job begins as queued, not as %', new.status using errcode = 'check_violation';
     end if;
+  elsif (old.status, old.attempts, old.error_code, old.retryable, old.credits_captured, old.submitting_at, old.processing_at, old.persisting_at)
+    is not distinct from
+    (new.status, new.attempts, new.error_code, new.retryable, new.credits_captured, new.submitting_at, new.processing_at, new.persisting_at) then
+    -- Nothing that its owner can see. Asked here and not in a WHEN clause, which is read from its text at each statement.
+    return new;
   elsif new.status <> old.status and not exists (
     select 1 from genflow.transitions where from_status = old.status and to_status = new.status
   ) then
@@ -44,11 +49,7 @@ drop function genflow.guard_transition();
 create trigger generation_jobs_begin before insert on public.generation_jobs
   for each row execute function genflow.change_job();
 create trigger generation_jobs_change before update on public.generation_jobs
-  for each row when (
-    (old.status, old.attempts, old.error_code, old.retryable, old.credits_captured, old.submitting_at, old.processing_at, old.persisting_at)
-      is distinct from
-    (new.status, new.attempts, new.error_code, new.retryable, new.credits_captured, new.submitting_at, new.processing_at, new.persisting_at))
-  execute function genflow.change_job();
+  for each row execute function genflow.change_job();
 
 create or replace function genflow.stamp_seq() returns trigger
 language plpgsql security definer set search_path = ''

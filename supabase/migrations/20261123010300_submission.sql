@@ -15,7 +15,7 @@ begin
   if not found then
     return false;
   end if;
-  perform 1 from genflow.attempts where job_id = p_job_id order by id for no key update;
+  perform 1 from genflow.attempts where job_id = p_job_id order by number for no key update;
   return true;
 end $$;
 
@@ -35,7 +35,7 @@ begin
   if not found then
     return false;
   end if;
-  perform 1 from genflow.attempts where job_id = v_job_id order by id for no key update;
+  perform 1 from genflow.attempts where job_id = v_job_id order by number for no key update;
   return true;
 end $$;
 

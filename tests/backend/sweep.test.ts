@@ -104,6 +104,22 @@ test("ready jobs are submitted in the round, and dispatched once", async () => {
   expect(asked("claim_generations")).toHaveLength(2);
 });
 
+test("a raised cap is used to its end in one round, though a dispatch submits only so many", async () => {
+  let waiting = 250;
+  const { backend } = fakeBackend({
+    kernel: {
+      claim_generations: () => {
+        const claims = Array.from({ length: Math.min(10, waiting) }, () => claimOf());
+        waiting -= claims.length;
+        return { claims, skippedUserIds: [] };
+      },
+    },
+    provider: { submit: () => Promise.resolve(acceptedAs("task-1")) },
+  });
+  expect((await sweep(backend)).counts).toMatchObject({ submits: 250 });
+  expect(waiting).toBe(0);
+});
+
 const balanceDue = { http_work_due: () => ({ balance: 1 }) };
 test("the provider's balance is asked for when it is due, and noted", async () => {
   const { backend, asked } = fakeBackend({

@@ -34,9 +34,9 @@ test("without Vault values the sweep is quiet although work is due", async () =>
   expect(await db.sweep()).toEqual([]);
   expect(await knocks()).toEqual([]);
   expect(await sql`select counts ->> 'woke' as woke, errors from genflow.sweeps`).toEqual([{
-    woke: "false",
+    woke: "0",
     errors: 0,
-  }, { woke: "false", errors: 0 }]);
+  }, { woke: "0", errors: 0 }]);
 });
 
 test("where nothing is due nobody is woken", async () => {
@@ -108,7 +108,7 @@ test("a knock that cannot be queued is an error of that sweep, written down, and
   const warnings = await db.sweep();
   await sql`alter table net.http_request_queue drop constraint shut`;
   expect(warnings).toHaveLength(1);
-  expect(warnings[0]).toMatch(/waking the function failed/);
+  expect(warnings[0]).toMatch(/woke failed/);
   expect(await scenario.job(jobId)).toMatchObject({ status: "queued" });
   expect(await sql`select errors from genflow.sweeps`).toEqual([{ errors: 1 }]);
 });

@@ -197,7 +197,16 @@ test("each sweep is written down with what it moved, and history past its days i
     { kind: "http", counts: { polls: 2 }, errors: 1, finished: true },
     {
       kind: "sql",
-      counts: { leases: 1, deadlines: 0, unknowns: 0, attempts: 0, woke: false },
+      counts: {
+        leases: 1,
+        deadlines: 0,
+        unknowns: 0,
+        attempts: 0,
+        estimates: 0,
+        inputs: 0,
+        pruned: 0,
+        woke: 0,
+      },
       errors: 0,
       finished: true,
     },

@@ -38,6 +38,7 @@ const searchPath = /\s+set search_path = ''/;
 export async function readMutants(directory: string, options: { fine: boolean }): Promise<Mutant[]> {
   const files = (await readdir(directory)).filter((name) => name.endsWith(".sql")).sort();
   const last = await lastDefinitions(directory, files);
+  const dropped = await droppedFunctions(directory, files);
   const found = await Promise.all(files.map(async (file) => {
     const source = Buffer.from(await readFile(join(directory, file), "utf8"));
     return (await split(source)).flatMap((statement) => {
@@ -46,7 +47,13 @@ export async function readMutants(directory: string, options: { fine: boolean })
       const before = source.subarray(0, statement.start).toString();
       const after = withoutComment(source.subarray(statement.end).toString(), statement.node);
       const line = before.split("\n").length;
-      return cutsOf(statement, options.fine).map(({ kind, what, left }): Mutant => (
+      const isGone = ({ what }: Cut) =>
+        dropped.some((drop) =>
+          drop.file > file && (what.includes(drop.signature) || defined === drop.signature.split("(", 1)[0])
+        );
+      return cutsOf(statement, options.fine).filter((cut) => !isGone(cut)).map((
+        { kind, what, left },
+      ): Mutant => (
         { file, line, kind, what: what.replace(/\s+/g, " "), text: before + left + after }
       ));
     });
@@ -64,6 +71,19 @@ async function lastDefinitions(directory: string, files: string[]): Promise<Map<
     }
   }
   return last;
+}
+
+/** What a later migration takes away again guards nothing any more. */
+async function droppedFunctions(
+  directory: string,
+  files: string[],
+): Promise<{ file: string; signature: string }[]> {
+  const found = await Promise.all(files.map(async (file) => {
+    const statements = await split(await readFile(join(directory, file)));
+    return statements.flatMap(({ text }) => listOf(/^drop function\s+(.+)$/s.exec(text)?.[1] ?? ""))
+      .filter((signature) => signature !== "").map((signature) => ({ file, signature }));
+  }));
+  return found.flat();
 }
 
 function functionName(node: Node): string | null {
