@@ -56,7 +56,8 @@ language plpgsql stable security definer set search_path = ''
 as $$
 begin
   return (select count(*) from (
-    (select 1 from public.generation_jobs where user_id = p_user_id and status = 'queued' limit p_limit)
+    (select 1 from public.generation_jobs where user_id = p_user_id and status = 'queued'
+      order by ready_at, ready_order, created_at, id limit p_limit)
     union all
     (select 1 from public.generation_jobs
       where user_id = p_user_id and status in ('submitting', 'unknown', 'processing', 'persisting') limit p_limit)) pending);
@@ -83,16 +84,28 @@ begin
 end $$;
 comment on function genflow.order_of_turn(uuid, timestamptz) is 'Where a job that becomes ready now takes its place: now, less the head start of its account''s class.';
 
+create function genflow.has_waiting(p_user_id uuid) returns boolean
+language plpgsql stable security definer set search_path = ''
+as $$
+begin
+  -- In the index's order: asked for just any row, the planner reads the whole table where one user owns most of it.
+  return (select id from public.generation_jobs
+    where user_id = p_user_id and status = 'queued' and ready_at is null
+    order by ready_at, ready_order, created_at, id limit 1) is not null;
+end $$;
+comment on function genflow.has_waiting(uuid) is 'Whether the user has a queued job that is not ready.';
+
 create or replace function genflow.promote(p_user_id uuid) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_now timestamptz;
   v_free integer;
-  v_promoted integer;
+  v_job_id uuid;
+  v_promoted integer := 0;
 begin
   -- Most who end a job have no other waiting: one look into the index.
-  if not exists (select 1 from public.generation_jobs where user_id = p_user_id and status = 'queued' and ready_at is null) then
+  if not genflow.has_waiting(p_user_id) then
     return 0;
   end if;
   v_free := genflow.free_slots(p_user_id);
@@ -100,14 +113,18 @@ begin
     return 0;
   end if;
   v_now := genflow.clock();
-  update public.generation_jobs j
-    set ready_at = v_now, ready_order = coalesce(j.ready_order, genflow.order_of_turn(p_user_id, v_now))
-    where j.id in (
-      -- Who kept a place comes first, then who has waited longest.
-      select id from public.generation_jobs
-        where user_id = p_user_id and status = 'queued' and ready_at is null and (not_before is null or not_before <= v_now)
-        order by ready_at, ready_order, created_at, id limit v_free);
-  get diagnostics v_promoted = row_count;
+  -- One by one: a limit that comes as a parameter counts as a tenth of the table, which is then joined as a whole.
+  for v_job_id in
+    -- Who kept a place comes first, then who has waited longest.
+    select id from public.generation_jobs
+      where user_id = p_user_id and status = 'queued' and ready_at is null and (not_before is null or not_before <= v_now)
+      order by ready_at, ready_order, created_at, id limit v_free
+  loop
+    update public.generation_jobs
+      set ready_at = v_now, ready_order = coalesce(ready_order, genflow.order_of_turn(p_user_id, v_now))
+      where id = v_job_id;
+    v_promoted := v_promoted + 1;
+  end loop;
   return v_promoted;
 end $$;
 
@@ -119,10 +136,11 @@ declare
 begin
   return (select count(*) from (
     select 1 from public.generation_jobs
-      where user_id = p_user_id and status = 'queued' and ready_at is null and ready_order is not null limit v_cap) kept) < v_cap;
+      where user_id = p_user_id and status = 'queued' and ready_at is null and ready_order is not null
+      order by ready_at, ready_order, created_at, id limit v_cap) kept) < v_cap;
 end $$;
 comment on function genflow.keeps_place(uuid) is
   'Whether one more of the user''s delayed jobs may come back to its old place. No more than the running cap may, or a user whose jobs failed a hundred times would come back with a hundred turns before everybody else''s first.';
 
-revoke execute on function genflow.pending_jobs(uuid, integer), genflow.free_slots(uuid), genflow.order_of_turn(uuid, timestamptz), genflow.keeps_place(uuid)
+revoke execute on function genflow.pending_jobs(uuid, integer), genflow.free_slots(uuid), genflow.has_waiting(uuid), genflow.order_of_turn(uuid, timestamptz), genflow.keeps_place(uuid)
   from public, anon, authenticated, service_role;

@@ -203,8 +203,7 @@ begin
   -- The account is written once: balance, bucket and, by its trigger, the feed's number.
   update genflow.accounts set balance = balance - v_price, start_tokens = v_tokens - 1, start_tokens_at = v_now
     where user_id = p_user_id;
-  if not exists (select 1 from public.generation_jobs where user_id = p_user_id and status = 'queued' and ready_at is null)
-    and genflow.free_slots(p_user_id) > 0 then
+  if not genflow.has_waiting(p_user_id) and genflow.free_slots(p_user_id) > 0 then
     v_order := genflow.order_of_turn(p_user_id, v_now);
   end if;
   insert into public.generation_jobs (id, user_id, idempotency_key, request_hash, model_id, aspect_ratio, num_images, seed,
