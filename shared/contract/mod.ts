@@ -12,8 +12,8 @@ export {
   hasEnded,
   terminalStatuses,
 } from "./generation.ts";
-export { Problem, type ProblemExtras, problemOf } from "./problem.ts";
-export { type ProblemCode, problems } from "./problems.ts";
+export { type ExtrasOf, Problem, type ProblemExtras, problemOf } from "./problem.ts";
+export { type CapName, caps, type ProblemCode, type ProblemExtra, problems } from "./problems.ts";
 export { changeEvent, ChangeMessage, changeTopic } from "./push.ts";
 export { imageFromRow, jobFromRow } from "./rows.ts";
 export {

@@ -117,6 +117,7 @@ test("requests and steps that run at once in one isolate do not mix", async () =
 test.each<[string, Told]>([
   ["a text", { outcome: prompt }],
   ["a text of one word that is no code", { code: "lighthouse" }],
+  ["a text of one word that is no cap", { cap: "lighthouse" }],
   ["a name in capitals", { reason: "Lighthouse" }],
   ["a token of 64 hex digits", { reason: "a".repeat(64), trace_id: "a".repeat(64) }],
   ["a key as an error's code", {

@@ -1,7 +1,15 @@
 // The catalogue of problems and of job errors: complete, in range, and what a problem looks like on the wire.
 
 import { expect, test } from "vitest";
-import { jobErrors, Problem, type ProblemCode, problemOf, problems } from "../../shared/contract/mod.ts";
+import {
+  caps,
+  jobErrors,
+  Problem,
+  type ProblemCode,
+  type ProblemExtra,
+  problemOf,
+  problems,
+} from "../../shared/contract/mod.ts";
 
 const codes = Object.keys(problems) as ProblemCode[];
 const sentence = /^[A-Z].*\.$/s;
@@ -45,6 +53,37 @@ test.each(codes)("the problem of %s is one on the wire, with the catalogue's wor
   });
 });
 
+/** What an app must be able to show, or to wait for. */
+const shown: Record<number, ProblemExtra[]> = {
+  402: ["balance", "price"],
+  429: ["retry_after_seconds", "cap", "limit"],
+  503: ["retry_after_seconds"],
+};
+
+test.each(codes)("an answer of %s carries what its status must show", (code) => {
+  const extras: readonly ProblemExtra[] = problems[code].extras;
+  expect(new Set(extras).size).toBe(extras.length);
+  expect(extras).toEqual(expect.arrayContaining(shown[problems[code].status] ?? []));
+  // Where the same key can be tried again later, it is said when; where a choice is wrong, which field it is.
+  expect(extras.includes("retry_after_seconds")).toBe([429, 503].includes(problems[code].status));
+  if (/ retry_after_seconds /.test(problems[code].action)) expect(extras).toContain("retry_after_seconds");
+  if (/ allowed /.test(problems[code].action)) expect(extras).toEqual(["fields", "allowed"]);
+  if (/ named /.test(problems[code].action)) expect(extras).toContain("fields");
+});
+
+test("a cap of the project is named, but its height is the operator's", () => {
+  expect(problems.spend_limit_reached.extras).toEqual(["retry_after_seconds", "cap"]);
+  for (const code of codes) {
+    const extras: readonly ProblemExtra[] = problems[code].extras;
+    if (extras.includes("limit")) expect(problems[code].status).toBe(429);
+  }
+});
+
+test.each(Object.entries(caps))("the cap %s has a name and a meaning", (name, meaning) => {
+  expect(name).toMatch(/^(user|project)(_[a-z]+)+$/);
+  expect(meaning).toMatch(sentence);
+});
+
 test("a problem carries what is said beside the catalogue's words", () => {
   const extras = {
     fields: ["modelId"],
@@ -52,6 +91,8 @@ test("a problem carries what is said beside the catalogue's words", () => {
     retry_after_seconds: 3,
     balance: -1,
     price: 2,
+    cap: "user_pending",
+    limit: 20,
   };
   expect(Problem.parse(problemOf("unknown_model", "t", extras))).toMatchObject(extras);
 });
@@ -63,6 +104,9 @@ test.each<[string, Record<string, unknown>]>([
   ["fields that are no list", { fields: "modelId" }],
   ["a wait below nothing", { retry_after_seconds: -1 }],
   ["a wait of half a second", { retry_after_seconds: 0.5 }],
+  ["a cap without a name", { cap: 7 }],
+  ["a limit below nothing", { limit: -1 }],
+  ["a limit of half a job", { limit: 1.5 }],
 ])("a problem with %s is none", (_, change) => {
   expect(Problem.safeParse({ ...problemOf("rate_limited", "t"), ...change }).success).toBe(false);
 });

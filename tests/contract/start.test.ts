@@ -2,6 +2,7 @@
 
 import { expect, test } from "vitest";
 import {
+  hashRequest,
   IdempotencyKey,
   maxStartBytes,
   Queue,
@@ -34,6 +35,8 @@ test.each<[string, Record<string, unknown>]>([
   ["the longest prompt", { ...least, prompt: "x".repeat(10_000) }],
   ["the greatest seed", { ...least, seed: 2_147_483_647 }],
   ["no inputs", { ...least, inputPaths: [] }],
+  ["a retry, which needs no more than the job's id", { retryOf: uuid }],
+  ["a retry with one thing changed", { retryOf: uuid, prompt: "a wolf" }],
   ["any language and pairs of surrogates", { ...least, prompt: "日本語 😀 \u202e \r\n\t" }],
 ])("%s is taken as it is", (_, request) => {
   expect(StartRequest.parse(request)).toEqual(request);
@@ -60,8 +63,38 @@ test.each<[string, Record<string, unknown>, string]>([
   ["too many inputs", { inputPaths: Array.from({ length: 15 }, () => "a") }, "inputPaths"],
   ["an input of an endless name", { inputPaths: ["a".repeat(1025)] }, "inputPaths.0"],
   ["a retry of something that is no id", { retryOf: "the last one" }, "retryOf"],
+  ["a retry of nothing", { retryOf: null }, "retryOf"],
 ])("%s is refused by its name", (_, change, field) => {
   expect(fields({ ...least, ...change })).toEqual([field]);
+});
+
+test.each<[string, Record<string, unknown>, string[]]>([
+  ["nothing at all", {}, ["modelId", "prompt", "aspectRatio"]],
+  ["everything but what is needed", { numImages: 2, seed: 7, inputPaths: [] }, [
+    "modelId",
+    "prompt",
+    "aspectRatio",
+  ]],
+  ["a wrong field beside missing ones", { seed: "7", prompt: "a fox" }, ["seed", "modelId", "aspectRatio"]],
+])("without retryOf %s is refused by the names of all that is missing or wrong", (_, request, names) => {
+  expect(fields(request)).toEqual(names);
+});
+
+test.each(Object.keys(least))("a retry's %s must have the right shape all the same", (name) => {
+  expect(fields({ retryOf: uuid, [name]: 7 })).toEqual([name]);
+  expect(fields({ retryOf: uuid, [name]: null })).toEqual([name]);
+});
+
+test("the hash of a retry covers what was sent and nothing that will be copied", async () => {
+  const hash = (request: Record<string, unknown>) => hashRequest(StartRequest.parse(request));
+  expect(await hash({ retryOf: uuid })).toBe(await hashRequest({ retryOf: uuid }));
+  const hashes = await Promise.all([
+    hash({ retryOf: uuid }),
+    hash({ retryOf: "51a7c0de-0d6b-4b4e-8a3c-6d1f6a2b7c01" }),
+    hash({ ...least, retryOf: uuid }),
+    ...Object.entries(least).map(([name, value]) => hash({ retryOf: uuid, [name]: value })),
+  ]);
+  expect(new Set(hashes).size).toBe(6);
 });
 
 // Cause: jsonb takes neither, and PostgreSQL prints the JSON around the fault, here the prompt, into its log.

@@ -145,7 +145,7 @@ test("a burst is spent, and refills by the minute", async () => {
   for (let count = 0; count < 3; count++) await scenario.start(userId);
   await expectRefusal(
     startArguments(userId),
-    { code: "rate_limited", retryAfterSeconds: 30 },
+    { code: "rate_limited", retryAfterSeconds: 30, cap: "user_starts_per_minute", limit: 2 },
     () => db.advance(30),
   );
   expect(await kernel.start(startArguments(userId))).toMatchObject({
@@ -167,13 +167,18 @@ test("pending jobs are capped, by the account's own cap if it has one", async ()
   await scenario.start(userId);
   await expectRefusal(
     startArguments(userId),
-    { code: "too_many_pending", retryAfterSeconds: 4 },
+    { code: "too_many_pending", retryAfterSeconds: 4, cap: "user_pending", limit: 2 },
     () => kernel.cancel(userId, first),
   );
   const generousId = await db.addUser();
   await db.account(generousId, { pending_cap: 3 });
   for (let count = 0; count < 3; count++) await scenario.start(generousId);
-  await expectRefusal(startArguments(generousId), { code: "too_many_pending", retryAfterSeconds: 4 });
+  await expectRefusal(startArguments(generousId), {
+    code: "too_many_pending",
+    retryAfterSeconds: 4,
+    cap: "user_pending",
+    limit: 3,
+  });
 });
 
 test("credits that do not cover the price are refused with both", async () => {
@@ -203,7 +208,15 @@ test.each([
   for (let count = 0; count < 2; count++) await scenario.start(await db.addUser(), { modelId: "flux-dev" });
 
   const refused = await kernel.start(startArguments(await db.addUser()));
-  expect(refused).toMatchObject({ ok: false, error: { code: "spend_limit_reached" } });
+  // The cap is named, its height is the operator's.
+  expect(refused).toEqual({
+    ok: false,
+    error: {
+      code: "spend_limit_reached",
+      cap: setting.replace("max_", "project_"),
+      retryAfterSeconds: expect.any(Number),
+    },
+  });
   const seconds = refused.ok ? 0 : refused.error.retryAfterSeconds ?? 0;
   const days = seconds / 86_400;
   if (period === "day") expect(days).toBeCloseTo(0.5, 2);

@@ -17,7 +17,7 @@ export interface ControlledStack extends Stack, Target {
   /** Runs the sweep once, as pg_cron would. */
   sweep(): Promise<void>;
   /** Sets columns of genflow.settings. */
-  settings(values: Record<string, number | boolean>): Promise<void>;
+  settings(values: Record<string, number | boolean | null>): Promise<void>;
 }
 
 export interface ProviderJournal {
