@@ -1,5 +1,8 @@
 -- From ready to submitted, with each row read and written once.
 
+-- The account's lock alone orders all that happens to its user's jobs and attempts: nobody changes either without it,
+-- but for polls and callbacks, which touch only when an attempt is asked for next. A lock is a write, so rows that
+-- the account covers are not locked one by one.
 create or replace function genflow.lock_job(p_job_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -11,33 +14,33 @@ begin
     return false;
   end if;
   perform 1 from genflow.accounts where user_id = v_user_id for no key update;
-  perform 1 from public.generation_jobs where id = p_job_id for no key update;
-  if not found then
-    return false;
-  end if;
-  perform 1 from genflow.attempts where job_id = p_job_id order by number for no key update;
-  return true;
+  return exists (select 1 from public.generation_jobs where id = p_job_id);
 end $$;
+comment on function genflow.lock_job(uuid) is 'Takes the lock of the job''s account; false if there is no such job. Read what it protects afterwards.';
 
 create or replace function genflow.lock_attempt(p_attempt_id uuid) returns boolean
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_job_id uuid;
   v_user_id uuid;
 begin
-  select job_id, user_id into v_job_id, v_user_id from genflow.attempts where id = p_attempt_id;
+  select user_id into v_user_id from genflow.attempts where id = p_attempt_id;
   if not found then
     return false;
   end if;
   perform 1 from genflow.accounts where user_id = v_user_id for no key update;
-  perform 1 from public.generation_jobs where id = v_job_id for no key update;
-  if not found then
-    return false;
-  end if;
-  perform 1 from genflow.attempts where job_id = v_job_id order by number for no key update;
-  return true;
+  return exists (select 1 from genflow.attempts where id = p_attempt_id);
 end $$;
+comment on function genflow.lock_attempt(uuid) is 'genflow.lock_job for the attempt''s job.';
+
+-- Indexes that each write pays for and a sweep every few seconds can do without: open attempts are no more than the
+-- provider's cap, running jobs not many more, and there is an index of each. Without the one on leases, marking an
+-- attempt as sent touches no index at all.
+drop index genflow.attempts_open_of_job;
+drop index genflow.attempts_lease;
+drop index genflow.attempts_poll;
+drop index public.generation_jobs_processing_age;
+drop index public.generation_jobs_persisting_age;
 
 create or replace function genflow.claims_json(p_claim_id uuid) returns jsonb
 language plpgsql stable security definer set search_path = ''

@@ -1,5 +1,8 @@
 -- From a result to a picture in storage, with each row written once a call.
 
+alter table genflow.attempts add column called_back boolean not null default false;
+comment on column genflow.attempts.called_back is 'The delivery came by a callback with this attempt''s token, however often it was polled before.';
+
 create or replace function public.settle_generation(p_task_id text, p_attempt_id uuid, p_result jsonb) returns jsonb
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -35,6 +38,8 @@ begin
   elsif v_status = any (v_terminal) and v_attempt.result_status is null then
     v_delivered := v_status = 'completed' and jsonb_array_length(p_result -> 'outputs') > 0;
     if v_delivered then
+      -- A poll names no attempt.
+      v_attempt.called_back := p_attempt_id is not null;
       perform genflow.take_delivery(v_attempt, p_result, v_now);
       v_attempt.result_status := v_status;
     else
@@ -69,7 +74,7 @@ begin
     set result_status = 'completed', result_at = p_now, result_class = null, output_urls = v_outputs,
       flagged = array(select value::boolean from jsonb_array_elements_text(coalesce(p_result -> 'flagged', '[]'))),
       next_poll_at = null, next_persist_at = case when v_status is not null then p_now end,
-      closed_at = coalesce(closed_at, p_now), closed_how = 'delivered'
+      closed_at = coalesce(closed_at, p_now), closed_how = 'delivered', called_back = p_attempt.called_back
     where id = p_attempt.id;
   if v_status is not null then
     insert into public.generation_events (job_id, user_id, at, event, status, attempt, detail)

@@ -1,11 +1,49 @@
 -- The sweep, with what it keeps besides: estimates for the queue, and reference images that nothing needs any more.
 
+-- Attempts find their job by its key; their other lines are as before.
+create or replace function genflow.sweep_step(p_step text) returns integer
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_batch constant integer := 100;
+  v_now timestamptz := genflow.clock();
+  v_settings genflow.settings;
+  v_ids uuid[];
+begin
+  select * into v_settings from genflow.settings where singleton;
+  if p_step = 'leases' then
+    v_ids := array(select a.job_id from genflow.attempts a join public.generation_jobs j on j.id = a.job_id and j.attempt_id = a.id
+      where a.closed_at is null and a.task_id is null and a.lease_expires_at <= v_now and j.status = 'submitting'
+      order by a.lease_expires_at limit v_batch);
+  elsif p_step = 'deadlines' then
+    v_ids := array((select id from public.generation_jobs where status = 'queued'
+          and created_at <= v_now - make_interval(secs => v_settings.queue_deadline_seconds) order by created_at limit v_batch)
+      union all (select id from public.generation_jobs where status = 'processing'
+          and processing_at <= v_now - make_interval(secs => v_settings.processing_deadline_seconds) order by processing_at limit v_batch)
+      union all (select id from public.generation_jobs where status = 'persisting'
+          and persisting_at <= v_now - make_interval(secs => v_settings.persist_deadline_seconds) order by persisting_at limit v_batch));
+  elsif p_step = 'unknowns' then
+    v_ids := array(select a.job_id from genflow.attempts a join public.generation_jobs j on j.id = a.job_id and j.attempt_id = a.id
+      where a.closed_at is null and a.task_id is null and j.status = 'unknown'
+        and a.lease_expires_at <= v_now - make_interval(secs => v_settings.unknown_grace_seconds)
+      order by a.lease_expires_at limit v_batch);
+  elsif p_step = 'attempts' then
+    v_ids := array(select distinct job_id from genflow.attempts where closed_at is null and (
+        (sent_at is null and lease_expires_at <= v_now)
+        or sent_at <= v_now - make_interval(secs => case when task_id is null
+          then v_settings.attempt_max_age_without_task_seconds else v_settings.attempt_max_age_with_task_seconds end))
+      limit v_batch);
+  else
+    raise exception 'no such step: %', p_step using errcode = '22023';
+  end if;
+  return genflow.sweep_batch(v_ids, p_step);
+end $$;
 create function genflow.sweep_upkeep(p_task text) returns integer
 language plpgsql volatile security definer set search_path = ''
 as $$
 begin
   return case p_task
-    when 'estimates' then 0
+    when 'estimates' then genflow.keep_estimates()
     when 'inputs' then genflow.purge_inputs()
     when 'pruned' then genflow.prune()
     when 'woke' then genflow.wake_sweep_function()::integer
