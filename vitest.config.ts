@@ -32,11 +32,13 @@ export default defineConfig({
       // The oldest Postgres that is supported: whole lives of jobs, and the sweep.
       room("database-15", {
         globalSetup: "tests/database/global-setup.ts",
-        include: ["tests/database/{storing,sweep}.test.ts"],
+        include: ["tests/database/{storing,sweep,inputs,retry}.test.ts"],
       }),
       // What passes locally and fails on a hosted project: see the table in supabase/local/README.md.
       room("traps", { globalSetup: "tests/traps/global-setup.ts", testTimeout: 60 * seconds }),
       room("attack"),
+      // The parts of the benchmark that can be right or wrong; its figures are `npm run bench`.
+      room("bench"),
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
       room("cli", { testTimeout: 60 * seconds }),
       room("pg-cron"),

@@ -1,3 +1,5 @@
+// What each cap counts and when it counts. Races for them are in properties/claimers.test.ts.
+
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { openDatabase } from "./database.ts";
@@ -16,33 +18,6 @@ async function users(count: number, jobsEach: number): Promise<string[]> {
 async function openAttempts(): Promise<number> {
   return (await sql`select from genflow.attempts where closed_at is null`).length;
 }
-
-test("64 claimers on 16 connections at a provider cap of 2 never hold more than 2 open attempts", async () => {
-  await users(8, 1);
-  await db.provider({ running_cap: 2 });
-  const pool = db.pool(16);
-  const watched: number[] = [];
-  const race = Array.from({ length: 64 }, async (_, at) => {
-    const { claims } = await pool.kernel.claimGenerations(randomUUID(), 5);
-    if (at % 8 === 0) watched.push(await openAttempts());
-    return claims;
-  });
-  const claimed = (await Promise.all(race)).flat();
-  await pool.end();
-  expect(claimed).toHaveLength(2);
-  expect(Math.max(...watched)).toBeLessThanOrEqual(2);
-  expect(await openAttempts()).toBe(2);
-});
-
-test("64 claimers at a user cap of 3 take 3 of one user's 10 jobs", async () => {
-  await users(1, 10);
-  await db.settings({ user_running_cap: 3 });
-  const pool = db.pool(16);
-  const race = Array.from({ length: 64 }, () => pool.kernel.claimGenerations(randomUUID(), 5));
-  const claimed = (await Promise.all(race)).flatMap(({ claims }) => claims);
-  await pool.end();
-  expect(claimed).toHaveLength(3);
-});
 
 test("a claim that finds a ready job over its user's cap takes away its turn instead of running it", async () => {
   const [userId] = await users(1, 3);
@@ -120,6 +95,17 @@ test("the start bucket allows its burst at once and its rate after that", async 
   await db.advance(10);
   expect(await scenario.claim()).toHaveLength(1);
   await db.advance(3600);
+  expect(await scenario.claim()).toHaveLength(2);
+});
+
+test("the start bucket's burst and rate count as they are when claimed", async () => {
+  await users(6, 1);
+  await db.provider({ start_burst: 3, starts_per_minute: 6 });
+  expect(await scenario.claim(1)).toHaveLength(1);
+  await db.provider({ start_burst: 1 });
+  expect(await scenario.claim()).toHaveLength(1); // of the two that were left
+  await db.provider({ start_burst: 3, starts_per_minute: 60 });
+  await db.advance(2);
   expect(await scenario.claim()).toHaveLength(2);
 });
 

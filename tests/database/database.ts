@@ -37,6 +37,10 @@ export interface TestDatabase {
   messages(userId: string): Promise<Row[]>;
   /** Begins every call while the user's account is locked, and lets go once all of them wait for it. Up to 32 calls. */
   racing<Answer>(userId: string, calls: (() => Promise<Answer>)[]): Promise<Answer[]>;
+  /** Forgets all users and jobs and opens every limit, as before each test. For who runs many trials in one. */
+  startAnew(): Promise<void>;
+  /** More connections of the superuser. The caller ends them. */
+  connections(count: number): postgres.Sql;
   /** Another pool of the API's role, for races. */
   pool(connections: number): { rpc: Rpc; kernel: Kernel; end(): Promise<void> };
 }
@@ -108,6 +112,8 @@ export async function openDatabase(): Promise<TestDatabase> {
         return [answers] as const;
       }).then(([answers]) => answers);
     },
+    startAnew: () => startAnew(sql),
+    connections: (count) => connect("supabase_admin", name, count),
     pool(connections) {
       const more = connect("authenticator", name, connections);
       return { rpc: rpcOver(more), kernel: createKernel(rpcOver(more)), end: () => more.end() };
@@ -171,6 +177,8 @@ const emptied = [
   "genflow.provider",
   "genflow.harness",
   "genflow.sweep_state",
+  "genflow.estimates",
+  "genflow.queue_marks",
   "realtime.messages",
   "storage.objects",
   "vault.secrets",

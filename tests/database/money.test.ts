@@ -3,7 +3,7 @@ import { openDatabase } from "./database.ts";
 import { createScenario, startArguments } from "./scenario.ts";
 
 const db = await openDatabase();
-const { kernel, sql } = db;
+const { sql } = db;
 const scenario = createScenario(db);
 
 const grant = (userId: string, credits: number, reference: string) =>
@@ -103,57 +103,25 @@ test("one reference granted 16 times at once counts once", async () => {
   expect(await scenario.balance(userId)).toBe(5);
 });
 
-test("after a random walk of jobs the balance is the sum of the entries and each ended job closed once", async () => {
-  const random = seeded(20_261_122);
+test("200 starts at once with credits for 10 of them: 10 are accepted, 190 are told balance and price", async () => {
+  await db.settings({ sign_up_grant_credits: 0 });
   const userId = await db.addUser();
-  await grant(userId, 200, "walk");
-  const jobs: string[] = [];
-  for (let step = 0; step < 25; step++) {
-    const outputs = 1 + Math.floor(random() * 4);
-    const started = await kernel.start(startArguments(userId, { numImages: outputs }));
-    if (!started.ok) throw new Error(started.error.code);
-    const jobId = started.job.id;
-    jobs.push(jobId);
-    await walk(jobId, userId, outputs, random);
-    await scenario.balance(userId); // compares with the sum
-  }
-  const rows = await sql`
-    select j.id, j.status, j.credits_held, j.credits_captured, count(e.id)::integer as closings, sum(e.amount)::integer as released
-    from public.generation_jobs j left join public.credit_entries e on e.job_id = j.id and e.kind = 'close'
-    where j.user_id = ${userId} group by j.id`;
-  expect(rows).toHaveLength(jobs.length);
-  for (const row of rows) {
-    const isOpen = row["credits_captured"] === null;
-    expect(row["closings"]).toBe(isOpen ? 0 : 1);
-    if (!isOpen) expect(Number(row["released"]) + Number(row["credits_captured"])).toBe(row["credits_held"]);
-  }
-  expect(new Set(rows.map((row) => row["status"])).size).toBeGreaterThan(3);
+  await grant(userId, 21, "payment"); // for ten at 2, and one that buys nothing
+  const pool = db.pool(40);
+  const taps = Array.from({ length: 200 }, () => startArguments(userId, { modelId: "flux-dev" }));
+  const answers = await Promise.all(taps.map((tap) => pool.kernel.start(tap)));
+  await pool.end();
+  const refused = answers.flatMap((answer) => answer.ok ? [] : [answer.error]);
+  expect(refused).toEqual(
+    Array.from({ length: 190 }, () => ({ code: "insufficient_credits", balance: 1, price: 2 })),
+  );
+  expect(await scenario.balance(userId)).toBe(1);
+  const entries = await sql`
+    select kind, count(*)::integer as entries, count(distinct job_id)::integer as jobs, sum(amount)::integer as credits
+    from public.credit_entries where user_id = ${userId} group by kind order by kind`;
+  expect(entries).toEqual([
+    { kind: "grant", entries: 1, jobs: 0, credits: 21 },
+    { kind: "reserve", entries: 10, jobs: 10, credits: -20 },
+  ]);
+  expect(await sql`select from public.generation_jobs`).toHaveLength(10);
 });
-
-async function walk(jobId: string, userId: string, outputs: number, random: () => number): Promise<void> {
-  const stop = () => random() < 0.2;
-  if (stop()) return void await kernel.cancel(userId, jobId);
-  const claim = (await scenario.claim(100)).find((each) => each.jobId === jobId);
-  if (!claim || stop()) return void await kernel.cancel(userId, jobId);
-  const sent = await scenario.send(claim);
-  if (stop()) return void await scenario.record(sent, { kind: "rejected", class: "bad_input" });
-  const { taskId, attemptId } = await scenario.accept(sent);
-  if (stop()) await kernel.cancel(userId, jobId);
-  if (stop()) return;
-  if (stop()) return void await scenario.fail(taskId, "moderation");
-  if ((await scenario.deliver(taskId, outputs)).next !== "persist") return;
-  const persist = await scenario.lease(attemptId);
-  for (const { index } of persist.images) if (!stop()) await scenario.store(persist, index);
-  await scenario.complete(persist, persist.images.map(({ index }) => ({ index, permanent: true })));
-}
-
-/** mulberry32: the same walk every time. */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}

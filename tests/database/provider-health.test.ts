@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { openDatabase } from "./database.ts";
-import { createScenario } from "./scenario.ts";
+import { createScenario, type Sent } from "./scenario.ts";
 
 const db = await openDatabase();
 const { kernel, sql } = db;
@@ -126,4 +126,40 @@ test("claims pause while the provider's last known balance is below the limit", 
   await kernel.recordProviderBalance(5);
   expect(await scenario.claim()).toHaveLength(1);
   expect(await sql`select balance_usd::text from genflow.provider`).toEqual([{ balance_usd: "5" }]);
+});
+
+test.each<[string, (sent: Sent[]) => Promise<unknown>, () => Promise<unknown>]>([
+  [
+    "a pause that is over",
+    ([sent]) => scenario.record(sent!, { kind: "rejected", class: "rate_limited" }),
+    () => db.advance(61),
+  ],
+  [
+    "a breaker whose time is over",
+    (sent) => Promise.all(sent.map((each) => scenario.record(each, { kind: "unknown", cause: "timeout" }))),
+    () => db.advance(31),
+  ],
+  [
+    "a refilled start bucket",
+    () => db.provider({ start_burst: 1, starts_per_minute: 1, start_tokens: 0, start_tokens_at: new Date() }),
+    () => db.advance(61),
+  ],
+  ["a raised cap", () => db.provider({ running_cap: 5 }), () => db.provider({ running_cap: 6 })],
+  [
+    "a balance that was topped up",
+    async () => {
+      await db.settings({ min_provider_balance_usd: 5 });
+      await kernel.recordProviderBalance(1);
+    },
+    () => kernel.recordProviderBalance(9),
+  ],
+])("%s makes the ready jobs work for the next sweep, and not before", async (_, hold, release) => {
+  const sent = await sentMany(5);
+  await hold(sent);
+  await queueOne();
+  expect((await kernel.workDue())["ready"]).toBe(0);
+  expect(await scenario.claim()).toEqual([]);
+  await release();
+  expect((await kernel.workDue())["ready"]).toBeGreaterThan(0);
+  expect((await scenario.claim()).length).toBeGreaterThan(0);
 });

@@ -77,20 +77,6 @@ test("20 starts at once with one key make one job, one hold and one sign-up gran
   ]);
 });
 
-test("20 starts at once with 20 keys never spend more than the balance", async () => {
-  const userId = await db.addUser();
-  await db.settings({ sign_up_grant_credits: 7 });
-  const answers = await db.racing(
-    userId,
-    Array.from({ length: 20 }, () => () => kernel.start(startArguments(userId))),
-  );
-  expect(answers.filter((answer) => answer.ok)).toHaveLength(7);
-  expect(answers.filter((answer) => !answer.ok && answer.error.code === "insufficient_credits")).toHaveLength(
-    13,
-  );
-  expect(await scenario.balance(userId)).toBe(0);
-});
-
 test("the sign-up grant comes once, and never for anonymous or unconfirmed users", async () => {
   const userId = await db.addUser();
   for (let call = 0; call < 2; call++) await db.asUser(userId, (as) => as`select public.my_account()`);

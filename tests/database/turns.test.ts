@@ -1,3 +1,5 @@
+// Whose turn it is. That nobody is kept waiting, whatever the others do, is held in properties/turns.test.ts.
+
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { openDatabase } from "./database.ts";
@@ -26,6 +28,26 @@ test("a head start moves a job forward by its class's seconds and no further", a
   expect((await scenario.claim(3)).length).toBe(3);
   const rows = await sql<{ id: string }[]>`select id from public.generation_jobs order by ready_order, id`;
   expect(rows.map((row) => row.id)).toEqual([first, preferred, second]);
+});
+
+test("a class given later counts for what becomes ready after it, and moves nothing that has its place", async () => {
+  const [risingId, otherId] = [await db.addUser(), await db.addUser()];
+  const others = await scenario.start(otherId);
+  await db.advance(1);
+  const placed = await scenario.start(risingId);
+  await db.account(risingId, { priority_class: "pro" });
+  const preferred = await scenario.start(risingId);
+  expect((await scenario.claim(3)).map((claim) => claim.jobId)).toEqual([preferred, others, placed]);
+});
+
+test("no class may be given more than 300 seconds of head start", async () => {
+  const headStart = (seconds: number) =>
+    sql.begin(async (transaction) => {
+      await transaction`update genflow.priority_classes set head_start_seconds = ${seconds} where name = 'pro'`;
+      throw new Error("rolled back");
+    });
+  await expect(headStart(300)).rejects.toThrow("rolled back");
+  await expect(headStart(301)).rejects.toMatchObject({ code: "23514" });
 });
 
 test("a user with many queued jobs delays another user's first by no more than the ready ones", async () => {
