@@ -119,7 +119,10 @@ isOneToOne: true
             [_ in never]: never
           }
           Functions: {
-            "await_accounts":
+            "adjust_credits":
+{ Args: { "p_credits": number,"p_reference": string,"p_user_id": string }; Returns: Json
+                           },
+"await_accounts":
 { Args: { "p_users": Json }; Returns: undefined
                            },
 "cancel_generation":
