@@ -7,7 +7,7 @@ import type { TestDatabase } from "../database.ts";
 import { createScenario } from "../scenario.ts";
 
 /** `end` ends a running job; `fail` lets its attempt fail so that it is tried again; `outage` lets all of
- * them, and the next that are claimed. */
+ * them, after a claim of more. */
 export type Step =
   | { step: "claim"; limit: number; busy: number | null }
   | { step: "end" | "fail"; pick: number }
@@ -145,7 +145,6 @@ export async function createBacklog(db: TestDatabase, plan: BacklogPlan) {
       if (claim) await failAttempt(claim);
     },
     async outage(): Promise<void> {
-      await claim(5);
       for (const each of running.splice(0)) await failAttempt(each);
     },
     start: (user: number) => scenario.start(userIds[user % userIds.length]!),

@@ -16,6 +16,7 @@ export interface Choices {
   complete: { pick: number; permanent: boolean };
   cancel: { pick: number };
   grant: { user: number; reference: number };
+  adjust: { user: number; reference: number };
   poll: { limit: number };
   look: { user: number };
   setting: (typeof settings)[number];
@@ -105,6 +106,7 @@ const drawn: { [Deed in keyof Choices]: [weight: number, choices: fc.Arbitrary<C
   complete: [6, fc.record({ pick, permanent: fc.boolean() })],
   cancel: [3, fc.record({ pick: fc.nat({ max: 60 }) })],
   grant: [3, fc.record({ user, reference: fc.nat({ max: 3 }) })],
+  adjust: [2, fc.record({ user, reference: fc.nat({ max: 3 }) })],
   poll: [2, fc.record({ limit })],
   look: [1, fc.record({ user })],
   setting: [1, fc.constantFrom(...settings)],

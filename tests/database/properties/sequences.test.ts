@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { openDatabase } from "../database.ts";
 import { brokenInvariants } from "./invariants.ts";
-import { anyCommand, type Real } from "./model/commands.ts";
+import type { Real } from "./model/command.ts";
+import { anyCommand } from "./model/commands.ts";
 import { chance, createModel, hasEnded, type Model, seconds, signUpCredits } from "./model/state.ts";
 import { trial } from "./trial.ts";
 
@@ -17,10 +18,17 @@ const anySetting = fc.record({
   userRunningCap: fc.integer({ min: 1, max: 3 }),
   runningCap: fc.integer({ min: 1, max: 4 }),
 });
-const anyUsers = fc.array(fc.boolean(), { minLength: 2, maxLength: 3 });
+const anyUsers = fc.array(
+  fc.record({
+    isConfirmed: fc.boolean(),
+    credits: fc.oneof(fc.integer({ min: 1, max: 8 }), fc.constant(40)),
+  }),
+  { minLength: 2, maxLength: 3 },
+);
+type NewUser = { isConfirmed: boolean; credits: number };
 
 async function setUp(
-  isConfirmed: boolean[],
+  users: NewUser[],
   { userRunningCap, runningCap }: { userRunningCap: number; runningCap: number },
 ): Promise<{ model: Model; real: Real }> {
   await db.startAnew();
@@ -55,13 +63,12 @@ async function setUp(
     model.prices.set(modelId, credits);
     await db.sql`update public.generation_models set credits_per_image = ${credits} where id = ${modelId}`;
   }
-  for (const confirmed of isConfirmed) await addUser(model, confirmed);
+  for (const user of users) await addUser(model, user);
   return { model, real: { db, leases: [] } };
 }
 
-async function addUser(model: Model, isConfirmed: boolean): Promise<void> {
+async function addUser(model: Model, { isConfirmed, credits }: NewUser): Promise<void> {
   const id = await db.addUser({ confirmed: isConfirmed });
-  const credits = 30;
   await db.rpc("grant_credits", { p_user_id: id, p_credits: credits, p_reference: "to begin with" });
   model.users.set(id, {
     id,
@@ -78,14 +85,14 @@ async function addUser(model: Model, isConfirmed: boolean): Promise<void> {
 
 trial(
   "every step leaves the balances, holds, states, closings and turns that the rules say, and answers so",
-  20,
+  30,
   () =>
     fc.asyncProperty(
       anyUsers,
       anySetting,
       fc.commands(anyCommand, { maxCommands: 120, size: "max", ...replay }),
-      async (isConfirmed, setting, commands) => {
-        const setup = await setUp(isConfirmed, setting);
+      async (users, setting, commands) => {
+        const setup = await setUp(users, setting);
         await fc.asyncModelRun(() => setup, commands);
         expect(await brokenInvariants(db.sql)).toEqual([]);
         for (const job of setup.model.jobs.values()) {
@@ -96,7 +103,6 @@ trial(
       },
     ),
   () => {
-    if (process.env["STAT"]) console.log([...met].join());
     expect([...met]).toEqual(expect.arrayContaining([
       ...["completed", "canceled", "moderated", "input_rejected", "processing", "an open hold"],
       ...["never_sent", "rejected", "delivered", "failed", "abandoned", "open"],

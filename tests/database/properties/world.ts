@@ -151,8 +151,18 @@ const deeds: { [Name in keyof Choices]: (world: World, choice: Choices[Name]) =>
   },
   grant: (world, { user, reference }) =>
     grant(world, at(world.users, user)!, 5 + reference, `payment-${reference}`),
+  adjust: (world, { user, reference }) =>
+    world.db.rpc("adjust_credits", {
+      p_user_id: at(world.users, user)!,
+      p_credits: reference % 2 ? -3 : 2,
+      p_reference: `ticket-${reference}`,
+    }),
   async poll(world, { limit }) {
-    const { polls } = await world.kernel.claimPolls(randomUUID(), limit);
+    const claimId = randomUUID();
+    const { polls, listings } = await world.kernel.claimPolls(claimId, limit);
+    for (const { attemptId } of listings) {
+      await world.kernel.recordListing(attemptId, { claimId, predictions: [], complete: true });
+    }
     for (const { taskId } of polls) {
       await world.kernel.settle(taskId, null, {
         status: "processing",

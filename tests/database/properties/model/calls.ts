@@ -1,25 +1,8 @@
 // The kernel's functions as the model answers them: each changes the model and says what the kernel must answer.
 
-import {
-  type Attempt,
-  attemptsOf,
-  byText,
-  hasEnded,
-  isOpen,
-  type Job,
-  type Model,
-  seconds,
-} from "./state.ts";
-import { jobsOf, signUpCredits, tokensNow, type User } from "./state.ts";
-import {
-  backoffSeconds,
-  closeAttempt,
-  closeHoldOfCanceled,
-  endJob,
-  expire,
-  fail,
-  finish,
-} from "./endings.ts";
+import { type Attempt, attemptsOf, hasEnded, isOpen, type Job, jobsOf, type Model } from "./state.ts";
+import { seconds, signUpCredits, tokensNow, type User } from "./state.ts";
+import { closeAttempt, closeHoldOfCanceled, fail } from "./endings.ts";
 import { promote } from "./turns.ts";
 
 export interface Asked {
@@ -166,43 +149,6 @@ function deliver(model: Model, attempt: Attempt, outputs: number): void {
   }
 }
 
-/** The indexes that a lease is for, or none if storing is not due. */
-export function leased(model: Model, attempt: Attempt): number[] | null {
-  const job = model.jobs.get(attempt.jobId)!;
-  const isDue = attempt.nextPersistAt !== null && attempt.nextPersistAt <= model.now;
-  if (!isDue || job.status !== "persisting" || job.attemptId !== attempt.id) return null;
-  attempt.persists++;
-  attempt.nextPersistAt = model.now + seconds.persistLease;
-  return missing(job, attempt);
-}
-
-const missing = (job: Job, attempt: Attempt) =>
-  Array.from({ length: Math.min(job.images, attempt.outputs) }, (_, index) => index)
-    .filter((index) => !job.stored.has(index));
-
-export function store(job: Job, leaseToken: string, index: number): { recorded: boolean } {
-  if (!job.stored.has(index) && job.status === "persisting") job.stored.set(index, leaseToken);
-  return { recorded: job.stored.get(index) === leaseToken };
-}
-
-export function complete(
-  model: Model,
-  attempt: Attempt,
-  leaseToken: string,
-  isPermanent: boolean,
-): { status: string } {
-  const job = model.jobs.get(attempt.jobId)!;
-  if (job.status === "persisting" && job.attemptId === attempt.id) {
-    const isHeld = attempt.persistLease === leaseToken;
-    if (missing(job, attempt).length === 0 || (isHeld && isPermanent)) finish(model, job);
-    else if (isHeld) {
-      attempt.persistLease = null;
-      attempt.nextPersistAt = model.now + backoffSeconds(attempt.persists);
-    }
-  }
-  return { status: job.status };
-}
-
 export function cancel(model: Model, job: Job): { outcome: string; refund: string } {
   if (["queued", "submitting", "unknown", "processing"].includes(job.status)) {
     Object.assign(job, { status: "canceled", isReady: false, notBefore: null });
@@ -219,42 +165,4 @@ export function cancel(model: Model, job: Job): { outcome: string; refund: strin
     : "already_ended";
   const isPending = job.status === "canceled" && job.captured === null;
   return { outcome, refund: (job.released ?? 0) > 0 ? "released" : isPending ? "pending" : "none" };
-}
-
-export function sweep(model: Model): void {
-  const { now } = model;
-  const jobs = () =>
-    [...model.jobs.values()].sort((one, other) =>
-      byText(one.userId, other.userId) || byText(one.id, other.id)
-    );
-  const followed = (job: Job) => model.attempts.get(job.attemptId ?? "");
-  for (const job of jobs()) {
-    const attempt = followed(job);
-    if (job.status !== "submitting" || attempt === undefined || attempt.leaseEndsAt > now) continue;
-    if (attempt.sendId === null) fail(model, attempt, "never_sent", "interrupted");
-    else {
-      attempt.submission ??= "lost";
-      job.status = "unknown";
-    }
-  }
-  for (const job of jobs()) expire(model, job);
-  for (const job of jobs()) {
-    if (job.status === "unknown" && followed(job)!.leaseEndsAt + seconds.unknownGrace <= now) {
-      endJob(model, job, "failed", 0, "submit_unknown");
-    }
-  }
-  for (const job of jobs()) closeOld(model, job);
-  for (const userId of [...model.users.keys()].sort(byText)) promote(model, userId);
-}
-
-/** Attempts of which nothing will be heard. */
-function closeOld(model: Model, job: Job): void {
-  for (const attempt of attemptsOf(model, job.id).filter(isOpen)) {
-    const age = attempt.taskId === null ? seconds.ageWithoutTask : seconds.ageWithTask;
-    if (attempt.sendId === null && attempt.leaseEndsAt <= model.now) {
-      fail(model, attempt, "never_sent", "interrupted");
-    } else if (attempt.sendId !== null && attempt.sentAt + age <= model.now) {
-      fail(model, attempt, "abandoned", "abandoned");
-    }
-  }
 }

@@ -96,7 +96,7 @@ export interface Model {
 export const seconds = {
   claimLease: 45,
   submitLease: 60,
-  backoffBase: 600,
+  backoffBase: 120,
   backoffMax: 3600,
   unknownGrace: 600,
   ageWithoutTask: 3600,
