@@ -93,6 +93,20 @@ end $$;
 comment on function genflow.begin_attempt(public.generation_jobs, uuid, smallint, integer, timestamptz) is
   'Makes the attempt and its lease; the job follows it from now on.';
 
+create function genflow.demote(p_user_id uuid, p_jobs integer) returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+  -- Without their places: a user whose cap was lowered from fifty to two would else have fifty turns before everybody's first.
+  update public.generation_jobs set ready_at = null, ready_order = null
+    where id = any (array(
+      select id from public.generation_jobs
+        where user_id = p_user_id and status = 'queued' and ready_at is not null
+        order by ready_order desc, id desc limit p_jobs));
+end $$;
+comment on function genflow.demote(uuid, integer) is
+  'Takes the turn away from the last of the user''s ready jobs: more were ready than a lowered cap has slots. They wait for a slot as if they had just come.';
+
 -- The lock is one statement and what it protects is read in later ones: a statement's snapshot is older than its wait.
 create or replace function public.claim_generations(p_claim_id uuid, p_limit integer) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -107,6 +121,7 @@ declare
   v_job public.generation_jobs;
   v_number smallint;
   v_has_open boolean;
+  v_free integer;
   v_skipped uuid[] := '{}';
 begin
   perform 1 from genflow.provider where singleton for no key update;
@@ -139,9 +154,11 @@ begin
       from genflow.attempts where job_id = v_candidate.id;
     -- An earlier attempt was reopened by a late task id: what it brings is awaited first.
     continue when v_has_open;
-    if genflow.occupied_slots(v_candidate.user_id) >= genflow.running_cap(v_candidate.user_id) then
-      update public.generation_jobs set ready_at = null where id = v_candidate.id;
-      continue;
+    v_free := genflow.free_slots(v_candidate.user_id);
+    if v_free < 0 then
+      perform genflow.demote(v_candidate.user_id, -v_free);
+      -- With every slot taken this one went too.
+      continue when not exists (select 1 from public.generation_jobs where id = v_candidate.id and ready_at is not null);
     end if;
     perform genflow.begin_attempt(v_job, p_claim_id, v_number, v_lease_seconds, v_now);
     v_claimed := v_claimed + 1;
@@ -274,5 +291,5 @@ begin
     from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = p_attempt_id);
 end $$;
 
-revoke execute on function genflow.begin_attempt(public.generation_jobs, uuid, smallint, integer, timestamptz)
+revoke execute on function genflow.demote(uuid, integer), genflow.begin_attempt(public.generation_jobs, uuid, smallint, integer, timestamptz)
   from public, anon, authenticated, service_role;

@@ -19,14 +19,28 @@ async function openAttempts(): Promise<number> {
   return (await sql`select from genflow.attempts where closed_at is null`).length;
 }
 
-test("a claim that finds a ready job over its user's cap takes away its turn instead of running it", async () => {
+test("a claim that finds more ready jobs than a lowered cap has slots takes the last ones' turns and places away", async () => {
   const [userId] = await users(1, 3);
   await db.account(userId!, { running_cap: 1 });
   expect(await scenario.claim()).toHaveLength(1);
   expect(
     await sql`select ready_at, ready_order is null as lost from public.generation_jobs where status = 'queued'`,
   )
-    .toEqual([{ ready_at: null, lost: false }, { ready_at: null, lost: false }]);
+    .toEqual([{ ready_at: null, lost: true }, { ready_at: null, lost: true }]);
+});
+
+test("after a cap was lowered its user's many ready jobs are before another's first only as far as the new cap", async () => {
+  await db.settings({ user_running_cap: 50, sign_up_grant_credits: 60 });
+  const [greedy] = await users(1, 60);
+  await db.settings({ user_running_cap: 2 });
+  const modest = await db.addUser();
+  const jobId = await scenario.start(modest);
+  const claimed = await scenario.claim(100);
+  expect(claimed.map((claim) => claim.jobId)).toContain(jobId);
+  expect(claimed).toHaveLength(3);
+  // With every slot of its user's taken, a ready job is not claimed at all.
+  await db.account(greedy!, { running_cap: 1 });
+  expect(await scenario.claim()).toEqual([]);
 });
 
 test("a start makes ready only as many jobs as its user has free slots, and an ending job makes the next ready", async () => {

@@ -58,6 +58,16 @@ export function keepsPlace(model: Model, userId: string): boolean {
   return kept.length < runningCap(model, userId);
 }
 
+/** After a cap was lowered: the last of those ready beyond it wait as if they had just come. */
+function demote(model: Model, userId: string): void {
+  const ready = readyJobs(model).filter((job) => job.userId === userId);
+  const over = occupied(model, userId) + ready.length - runningCap(model, userId);
+  for (const job of ready.toReversed().slice(0, Math.max(0, over))) {
+    job.isReady = false;
+    job.place = null;
+  }
+}
+
 export interface Claimed {
   id: string;
   leaseToken: string;
@@ -75,10 +85,10 @@ export function claimed(model: Model, limit: number): Job[] {
   if (slots <= 0) return taken;
   for (const job of readyJobs(model)) {
     if (taken.length >= slots) break;
-    if (attemptsOf(model, job.id).some(isOpen)) continue;
-    job.isReady = false;
-    if (occupied(model, job.userId) >= runningCap(model, job.userId)) continue;
-    Object.assign(job, { status: "submitting", notBefore: null });
+    if (!job.isReady || attemptsOf(model, job.id).some(isOpen)) continue;
+    demote(model, job.userId);
+    if (!job.isReady) continue;
+    Object.assign(job, { status: "submitting", isReady: false, notBefore: null });
     taken.push(job);
   }
   if (taken.length > 0) {
