@@ -33,14 +33,16 @@ test("after a cap was lowered its user's many ready jobs are before another's fi
   await db.settings({ user_running_cap: 50, sign_up_grant_credits: 60 });
   const [greedy] = await users(1, 60);
   await db.settings({ user_running_cap: 2 });
-  const modest = await db.addUser();
-  const jobId = await scenario.start(modest);
-  const claimed = await scenario.claim(100);
-  expect(claimed.map((claim) => claim.jobId)).toContain(jobId);
-  expect(claimed).toHaveLength(3);
-  // With every slot of its user's taken, a ready job is not claimed at all.
-  await db.account(greedy!, { running_cap: 1 });
-  expect(await scenario.claim()).toEqual([]);
+  await db.provider({ running_cap: 1 });
+  const jobId = await scenario.start(await db.addUser());
+  const claimedBefore: string[] = [];
+  for (;;) {
+    const [claim] = await scenario.claim(1);
+    if (claim!.jobId === jobId) break;
+    claimedBefore.push(claim!.jobId);
+    await kernel.cancel(greedy!, claim!.jobId);
+  }
+  expect(claimedBefore).toHaveLength(2);
 });
 
 test("a start makes ready only as many jobs as its user has free slots, and an ending job makes the next ready", async () => {
