@@ -15,7 +15,8 @@ begin
   return v_seq;
 end $$;
 
--- One trigger where there were two: the legal edge, then the transaction's number.
+-- One trigger for what each change of a job must keep: its row sound, its edge legal, its number taken. As CHECK
+-- constraints the first would be read from their text at each statement, and a row that fails one is printed.
 create function genflow.change_job() returns trigger
 language plpgsql security definer set search_path = ''
 as $$
@@ -24,28 +25,41 @@ begin
     if new.status <> 'queued' then
       raise exception 'a job begins as queued, not as %', new.status using errcode = 'check_violation';
     end if;
-  elsif (old.status, old.attempts, old.error_code, old.retryable, old.credits_captured, old.submitting_at, old.processing_at, old.persisting_at)
-    is not distinct from
-    (new.status, new.attempts, new.error_code, new.retryable, new.credits_captured, new.submitting_at, new.processing_at, new.persisting_at) then
-    -- Nothing that its owner can see. Asked here and not in a WHEN clause, which is read from its text at each statement.
-    return new;
   elsif new.status <> old.status and not exists (
     select 1 from genflow.transitions where from_status = old.status and to_status = new.status
   ) then
     raise exception 'a job cannot go from % to %', old.status, new.status using errcode = 'check_violation';
+  end if;
+  if (new.status in ('completed', 'failed', 'canceled')) <> (new.ended_at is not null)
+    or (new.status = 'failed') <> (new.error_code is not null)
+    or new.ready_at is not null and new.status <> 'queued'
+    or new.num_images <= 0 or new.credits_per_image <= 0 or new.credits_held <= 0
+    or new.credits_captured not between 0 and new.credits_held then
+    raise exception 'job % is not sound: its status, end, error, turn or credits do not go together', new.id using errcode = 'check_violation';
+  end if;
+  if tg_op = 'UPDATE' and
+    (old.status, old.attempts, old.error_code, old.retryable, old.credits_captured, old.submitting_at, old.processing_at, old.persisting_at)
+      is not distinct from
+    (new.status, new.attempts, new.error_code, new.retryable, new.credits_captured, new.submitting_at, new.processing_at, new.persisting_at) then
+    -- Nothing that its owner can see. Asked here and not in a WHEN clause, which is read from its text at each statement too.
+    return new;
   end if;
   new.seq := genflow.take_seq(new.user_id);
   new.updated_at := genflow.clock();
   return new;
 end $$;
 comment on function genflow.change_job() is
-  'Refuses every edge that genflow.transitions does not name; writes the transaction''s number on a job whose owner can see the change.';
+  'Refuses a row whose parts do not go together and every edge that genflow.transitions does not name; writes the transaction''s number on a job whose owner can see the change.';
 
 drop trigger generation_jobs_begin on public.generation_jobs;
 drop trigger generation_jobs_transition on public.generation_jobs;
 drop trigger generation_jobs_seq_begin on public.generation_jobs;
 drop trigger generation_jobs_seq on public.generation_jobs;
 drop function genflow.guard_transition();
+alter table public.generation_jobs
+  drop constraint generation_jobs_check, drop constraint generation_jobs_check1, drop constraint generation_jobs_check2,
+  drop constraint generation_jobs_check3, drop constraint generation_jobs_credits_held_check,
+  drop constraint generation_jobs_credits_per_image_check, drop constraint generation_jobs_num_images_check;
 create trigger generation_jobs_begin before insert on public.generation_jobs
   for each row execute function genflow.change_job();
 create trigger generation_jobs_change before update on public.generation_jobs

@@ -35,7 +35,7 @@ export interface Sizes {
 
 export const fullSizes: Sizes = {
   lifecycle: {
-    clients: [1, 8, 32],
+    clients: [1, 4, 8, 32],
     users: 256,
     warmUpMs: 1500,
     windowMs: 3000,
