@@ -143,7 +143,6 @@ declare
   v_job_id uuid;
   v_user_id uuid;
   v_last_index integer;
-  v_index integer;
 begin
   if exists (select 1 from genflow.attempts where persist_claim_id = p_claim_id) then
     return jsonb_build_object('claims', genflow.persists_json(p_claim_id));
@@ -214,7 +213,7 @@ declare
   v_attempt genflow.attempts;
   v_job record;
   v_wanted integer;
-  v_missing integer[] := '{}';
+  v_missing integer[] := array[]::integer[];
 begin
   if not genflow.lock_attempt(p_attempt_id) then
     return jsonb_build_object('status', null);

@@ -35,7 +35,6 @@ create function genflow.measure_model(p_model_id text, p_now timestamptz) return
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
-  v_max_deliveries constant integer := 100;
   v_min_deliveries constant integer := 5;
   -- A task that hung for hours would speak for a hundred others.
   v_outlier constant integer := 5;
@@ -152,7 +151,6 @@ declare
   v_head record;
   v_first record;
   v_last record;
-  v_end record;
   v_more integer;
 begin
   -- In the index's order, or the planner sorts the table.
@@ -283,7 +281,7 @@ begin
   if p_job.ready_at is null then
     v_cap := genflow.running_cap(p_job.user_id);
     if v_cap <= 0 then
-      return 'infinity';
+      return 'infinity'::double precision;
     end if;
     v_occupied := genflow.occupied_slots(p_job.user_id);
     -- So many of the user's jobs must end first. Each that does not run yet waits for its turn among the others' too.
@@ -292,7 +290,7 @@ begin
       (p_ready_jobs - p_own_ready + 1 - v_room.tokens) * v_room.seconds_a_start);
     v_wait := greatest(v_wait, v_room.hold_seconds + v_turn + v_ends * p_busy_seconds / v_cap
       + v_turn * greatest(0, v_ends - v_occupied) / v_cap);
-    v_wait := greatest(v_wait, coalesce(extract(epoch from p_job.not_before - p_now), 0));
+    v_wait := greatest(v_wait, coalesce(extract(epoch from p_job.not_before - p_now), 0)::double precision);
   end if;
   return v_wait;
 end $$;
@@ -304,7 +302,7 @@ language plpgsql stable security definer set search_path = ''
 as $$
 declare
   v_max_position constant integer := 100;
-  v_first_id constant uuid := '00000000-0000-0000-0000-000000000000';
+  v_first_id constant uuid := '00000000-0000-0000-0000-000000000000'::uuid;
   v_now timestamptz := genflow.clock();
   v_job public.generation_jobs;
   v record;
@@ -339,7 +337,7 @@ begin
     v_ready.counted := v_ready.counted + v_own.counted;
   end if;
   -- It would end by its deadline in any case.
-  v_wait := greatest(0, least(v_wait, extract(epoch from v_job.created_at - v_now) + v.queue_deadline_seconds));
+  v_wait := greatest(0, least(v_wait, extract(epoch from v_job.created_at - v_now)::double precision + v.queue_deadline_seconds));
   return jsonb_build_object('position', least(v_max_position, v_ready.counted),
     'exact', v_job.ready_at is not null and v_ready.counted < v_max_position,
     'etaSeconds', greatest(1, round(v_wait + v.turn_seconds)));

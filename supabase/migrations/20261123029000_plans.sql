@@ -2,7 +2,9 @@
 --
 -- A session keeps the plans it has made, and a pool's sessions are older than much of the data: a plan made while a
 -- table was empty, or for a user who owns most of it, would read the table from end to end. No question of the kernel
--- needs that, so its ways in go by index, always; and each plan is made once, not anew for what was asked.
+-- needs that, so its ways in go by index, always, and in the index's order: sorting what a bitmap has gathered reads
+-- the whole queue for its first hundred. Each plan is made once, not anew for what was asked. Upkeep looks for who names
+-- an upload, and that index knows no other way than a bitmap.
 
 do $$
 declare
@@ -21,5 +23,8 @@ begin
   loop
     execute format('alter function %s set enable_seqscan = off', v_function);
     execute format('alter function %s set plan_cache_mode = force_generic_plan', v_function);
+    if v_function <> 'genflow.sweep_upkeep(text)'::regprocedure then
+      execute format('alter function %s set enable_bitmapscan = off', v_function);
+    end if;
   end loop;
 end $$;

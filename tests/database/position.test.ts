@@ -211,15 +211,20 @@ test("the milestones are set anew only when the queue has moved, and vanish with
   expect(await sql`select from genflow.queue_marks`).toHaveLength(0);
 });
 
-/** Pages that one answer touches, by a session that has made its plans. */
+/** Pages that one answer touches, asked for as its owner does, by a session that has made its plans. */
 async function buffersOf(jobId: string): Promise<number> {
-  const explain = () =>
-    sql.unsafe<{ "QUERY PLAN": { Plan: Record<string, number> }[] }[]>(
-      `explain (analyze, buffers, format json) select genflow.queue_json('${jobId}')`,
-    );
-  for (let warm = 0; warm < 3; warm++) await explain();
-  const plan = (await explain())[0]!["QUERY PLAN"][0]!.Plan;
-  return plan["Shared Hit Blocks"]! + plan["Shared Read Blocks"]!;
+  const [owner] = await sql<
+    { user_id: string }[]
+  >`select user_id from public.generation_jobs where id = ${jobId}`;
+  return await db.asUser(owner!.user_id, async (as) => {
+    const explain = () =>
+      as.unsafe<{ "QUERY PLAN": { Plan: Record<string, number> }[] }[]>(
+        `explain (analyze, buffers, format json) select public.queue_position('${jobId}')`,
+      );
+    for (let warm = 0; warm < 3; warm++) await explain();
+    const plan = (await explain())[0]!["QUERY PLAN"][0]!.Plan;
+    return plan["Shared Hit Blocks"]! + plan["Shared Read Blocks"]!;
+  });
 }
 
 const [short, long] = [1_000, Number(process.env["GENFLOW_QUEUE_JOBS"] ?? 20_000)];
