@@ -103,4 +103,3 @@ begin
 end $$;
 
 revoke execute on function genflow.sweep_upkeep(text) from public, anon, authenticated, service_role;
-revoke execute on procedure genflow.sweep() from public, anon, authenticated, service_role;
