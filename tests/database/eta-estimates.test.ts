@@ -111,8 +111,11 @@ test("four deliveries say nothing yet", async () => {
 });
 
 test("only the last hundred deliveries of the last day count", async () => {
-  await add(...times(5, { seconds: 60, agoSeconds: 86_500 }));
+  await add(...times(6, { seconds: 60, agoSeconds: 86_500 }));
   expect(await keep()).toBe(0);
+  await add(...times(5, { seconds: 30, agoSeconds: 1000 }));
+  await keep();
+  expect(await expected()).toBe(30);
   await add(...times(60, { seconds: 40, agoSeconds: 500 }), ...times(51, { seconds: 20 }));
   await keep();
   expect(await expected()).toBe(20);
