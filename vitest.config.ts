@@ -39,6 +39,8 @@ export default defineConfig({
       room("attack"),
       // The parts of the benchmark that can be right or wrong; its figures are `npm run bench`.
       room("bench"),
+      // Whole lives of the system by seed: `npm run simulate` for more than a few.
+      room("simulation", { testTimeout: 300 * seconds }),
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
       room("cli", { testTimeout: 60 * seconds }),
       room("pg-cron"),

@@ -6,6 +6,7 @@ import postgres from "postgres";
 import { afterAll, beforeEach, expect, inject } from "vitest";
 import { createKernel, type Kernel, type Rpc } from "../../shared/backend/kernel.ts";
 import { changeTopic } from "../../shared/contract/mod.ts";
+import { emptyTables } from "./empty-tables.ts";
 
 export type Row = Record<string, unknown>;
 export type ApiRole = "anon" | "authenticated" | "service_role";
@@ -112,7 +113,7 @@ export async function openDatabase(): Promise<TestDatabase> {
         return [answers] as const;
       }).then(([answers]) => answers);
     },
-    startAnew: () => startAnew(sql),
+    startAnew: () => emptyTables(sql),
     connections: (count) => connect("supabase_admin", name, count),
     pool(connections) {
       const more = connect("authenticator", name, connections);
@@ -120,7 +121,7 @@ export async function openDatabase(): Promise<TestDatabase> {
     },
   };
 
-  beforeEach(() => startAnew(sql));
+  beforeEach(() => emptyTables(sql));
   afterAll(async () => {
     await Promise.all([sql.end(), api.end(), cron.end()]);
   });
@@ -160,42 +161,4 @@ async function enter(transaction: Transaction, role: ApiRole, claims: Row): Prom
   await transaction`select set_config('role', ${role}, true), set_config('request.jwt.claims', ${
     JSON.stringify(claims)
   }, true)`;
-}
-
-const emptied = [
-  "public.generation_images",
-  "public.generation_events",
-  "public.generation_prompts",
-  "genflow.attempts",
-  "public.generation_jobs",
-  "public.credit_entries",
-  "genflow.accounts",
-  "genflow.spend",
-  "genflow.storage_purges",
-  "genflow.sweeps",
-  "genflow.settings",
-  "genflow.provider",
-  "genflow.harness",
-  "genflow.sweep_state",
-  "genflow.estimates",
-  "genflow.queue_marks",
-  "realtime.messages",
-  "storage.objects",
-  "vault.secrets",
-  "net.http_request_queue",
-  "auth.users",
-];
-
-async function startAnew(sql: postgres.Sql): Promise<void> {
-  await sql.begin(async (transaction) => {
-    // No triggers: what is append-only in the product goes too.
-    await transaction.unsafe(`set local session_replication_role = replica;
-      ${emptied.map((table) => `delete from ${table};`).join("\n")}
-      insert into genflow.harness default values;
-      insert into genflow.sweep_state default values;
-      insert into genflow.settings (user_running_cap, user_pending_cap, user_start_burst, user_starts_per_minute)
-        values (1000, 1000, 1000, 1000);
-      insert into genflow.provider (running_cap, start_burst, starts_per_minute) values (1000, 1000, 1000);
-      update public.generation_models set enabled = true where not enabled;`);
-  });
 }

@@ -1,0 +1,164 @@
+// When everything is over: what was delivered, what was paid, and whether they belong together.
+
+import type { SimulatedDatabase } from "./database.ts";
+import type { People } from "./people.ts";
+import { pictureOf } from "./picture.ts";
+import type { Provider, Task } from "./provider.ts";
+import type { SimulatedStorage } from "./storage.ts";
+
+export interface Outcome {
+  jobs: Record<string, number>;
+  tasks: number;
+  /** Charged by the provider, with no picture of it at its user: by cause. */
+  undelivered: Record<string, number>;
+  creditsDrift: number;
+}
+
+export interface Aftermath {
+  database: SimulatedDatabase;
+  provider: Provider;
+  storage: SimulatedStorage;
+  people: People;
+  owners: ReadonlyMap<string, { userId: string; jobId: string }>;
+  violated: (promise: number, what: string) => void;
+  check: (promise: number) => void;
+}
+
+interface Picture {
+  job_id: string;
+  user_id: string;
+  index: number;
+  path: string;
+  bytes: string;
+  sha256: string;
+  deleted: boolean;
+  attempt_id: string;
+  task_id: string;
+}
+
+export async function lookBack(aftermath: Aftermath): Promise<Outcome> {
+  await comparePictures(aftermath);
+  await compareProfiles(aftermath);
+  const tasks = [...aftermath.provider.tasks.values()].filter((task) => task.attemptId !== null);
+  return {
+    jobs: await jobsByEnd(aftermath),
+    tasks: tasks.length,
+    undelivered: await undelivered(aftermath, tasks),
+    creditsDrift: await creditsDrift(aftermath),
+  };
+}
+
+async function jobsByEnd({ database, people, violated }: Aftermath): Promise<Record<string, number>> {
+  const rows = await database.sql<{ id: string; status: string; error_code: string | null }[]>`
+    select id, status, error_code from public.generation_jobs`;
+  const ids = new Set(rows.map(({ id }) => id));
+  for (const jobId of people.accepted.keys()) {
+    if (!ids.has(jobId)) violated(1, `job ${jobId} was accepted and is not there`);
+  }
+  const jobs: Record<string, number> = {};
+  for (const { status, error_code } of rows) {
+    const how = error_code === null ? status : `${status}: ${error_code}`;
+    jobs[how] = (jobs[how] ?? 0) + 1;
+  }
+  return jobs;
+}
+
+/** Each picture is its own job's and lies where its row says; nothing else lies anywhere. */
+async function comparePictures({ database, provider, storage, violated, check }: Aftermath): Promise<void> {
+  const pictures = await database.sql<Picture[]>`
+    select i.job_id, i.user_id, i.index, i.path, i.bytes, i.sha256, i.deleted_at is not null as deleted, j.attempt_id, a.task_id
+    from public.generation_images i join public.generation_jobs j on j.id = i.job_id left join genflow.attempts a on a.id = j.attempt_id`;
+  const expected = new Set<string>();
+  for (const picture of pictures) {
+    check(5);
+    const { job_id, index, path, bytes, sha256, deleted, task_id } = picture;
+    const name = `generations/${path}`;
+    const stored = storage.objects.get(name);
+    if (deleted) {
+      if (stored !== undefined) violated(5, `the deleted picture ${index} of job ${job_id} is still stored`);
+      continue;
+    }
+    expected.add(name);
+    if (stored === undefined) violated(4, `picture ${index} of job ${job_id} is recorded and not stored`);
+    else if (stored.sha256 !== sha256 || stored.bytes.byteLength !== Number(bytes)) {
+      violated(4, `picture ${index} of job ${job_id} is not what its row says`);
+    } else if (!Buffer.from(stored.bytes).equals(pictureOf(task_id, index))) {
+      violated(5, `picture ${index} of job ${job_id} is another's`);
+    }
+    if (provider.tasks.get(task_id)?.attemptId !== picture.attempt_id) {
+      violated(5, `job ${job_id} follows a task that its attempt did not make`);
+    }
+  }
+  for (const name of storage.objects.keys()) {
+    if (!expected.has(name)) violated(5, `nobody's object is left: ${name}`);
+  }
+}
+
+/** Who reads on from the number he has seen, page by page, has in the end what the tables say. */
+async function compareProfiles({ database, people, violated, check }: Aftermath): Promise<void> {
+  for (const userId of people.users) {
+    check(8);
+    const [row] = await database.sql<{ messages: number; numbers: number; last: number; feed_seq: number }[]>`
+      select count(*)::integer as messages, count(distinct payload ->> 'seq')::integer as numbers,
+        coalesce(max((payload ->> 'seq')::integer), 0) as last,
+        (select feed_seq::integer from genflow.accounts where user_id = ${userId}) as feed_seq
+      from realtime.messages where topic = ${`generations:${userId}`}`;
+    if (row!.messages !== row!.numbers || row!.last !== row!.feed_seq || row!.messages !== row!.last) {
+      violated(8, `the feed of ${userId} has gaps: ${JSON.stringify(row)}`);
+    }
+  }
+}
+
+async function creditsDrift({ database, people, violated }: Aftermath): Promise<number> {
+  const [row] = await database.sql<{ drift: number; granted: number }[]>`
+    select (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant')::integer
+        - (select coalesce(sum(credits_captured), 0) from public.generation_jobs)::integer
+        - (select coalesce(sum(balance), 0) from genflow.accounts)::integer as drift,
+      (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant' and reference = 'welcome')::integer as granted`;
+  if (row!.drift !== 0) violated(3, `credits drift by ${row!.drift}`);
+  if (row!.granted !== people.granted.credits) {
+    violated(3, `granted ${row!.granted} of ${people.granted.credits}`);
+  }
+  return row!.drift;
+}
+
+/** Why the provider was paid for a task that gave its user nothing. Whatever is in no list is a violation. */
+async function undelivered(
+  { database, violated, owners }: Aftermath,
+  tasks: Task[],
+): Promise<Record<string, number>> {
+  const causes: Record<string, number> = {};
+  for (const task of tasks) {
+    if (!task.paid) continue;
+    const [row] = await database.sql<Record<string, unknown>[]>`
+      select j.status, j.error_code, j.attempt_id = a.id as follows, a.closed_how, a.result_status, cardinality(a.output_urls) as outputs
+      from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = ${task.attemptId}`;
+    if (row?.["status"] === "completed" && row["follows"] === true) continue;
+    const cause = causeOf(row);
+    if (cause === null) {
+      violated(
+        2,
+        `paid and not delivered, and nobody knows why: ${JSON.stringify(row)} of ${
+          JSON.stringify(owners.get(task.attemptId!))
+        }`,
+      );
+    } else causes[cause] = (causes[cause] ?? 0) + 1;
+  }
+  return causes;
+}
+
+function causeOf(row: Record<string, unknown> | undefined): string | null {
+  if (row === undefined) return null;
+  if (row["status"] === "canceled") return "canceled by its user";
+  if (row["closed_how"] === "delivered" && row["error_code"] === "outputs_unusable") {
+    return "outputs unusable";
+  }
+  if (row["closed_how"] === "delivered" && row["error_code"] === "storage_timeout") {
+    return "storage timed out";
+  }
+  if (row["error_code"] === "submit_unknown") return "came after an unknown submit was given up";
+  if (row["error_code"] === "processing_timeout") return "came after the processing deadline";
+  if (row["result_status"] === "completed" && row["outputs"] === 0) return "completed with no outputs";
+  if (row["closed_how"] === "abandoned") return "abandoned";
+  return null;
+}

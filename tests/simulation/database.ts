@@ -1,0 +1,133 @@
+// The real SQL on a real Postgres, with the simulation's clock, ids and chance in the place of the server's. One
+// connection a role and one question at a time: what many connections do to each other is the property tests' matter.
+
+import postgres from "postgres";
+import { KernelError } from "../../shared/backend/kernel.ts";
+import { emptyTables } from "../database/empty-tables.ts";
+
+/** The migrations have no switch for any of these; only this template has. */
+export const harness = `
+  create table genflow.harness (seconds_ahead double precision not null default 0, random_unit double precision);
+  create sequence genflow.simulated_draws;
+  create function genflow.draw() returns bigint
+  language plpgsql volatile security definer set search_path = ''
+  as $$ begin return pg_catalog.hashtextextended(
+    pg_catalog.current_setting('simulation.seed') || pg_catalog.nextval('genflow.simulated_draws')::text, 0); end $$;
+  create or replace function genflow.clock() returns timestamptz
+  language plpgsql volatile security definer set search_path = ''
+  as $$ begin return pg_catalog.current_setting('simulation.now')::timestamptz; end $$;
+  create or replace function genflow.random_unit() returns double precision
+  language plpgsql volatile security definer set search_path = ''
+  as $$ begin return (genflow.draw() & 4294967295)::double precision / 4294967296; end $$;
+  create or replace function genflow.new_id() returns uuid
+  language plpgsql volatile security definer set search_path = ''
+  as $$ begin return pg_catalog.overlay(pg_catalog.overlay(pg_catalog.md5(genflow.draw()::text), '4', 13), 'a', 17)::uuid; end $$;
+  create table realtime.messages_all partition of realtime.messages for values from (minvalue) to (maxvalue);`;
+
+export interface Violation {
+  promise: number;
+  rule: string;
+  user_id: string | null;
+  job_id: string | null;
+  detail: unknown;
+}
+
+export interface SimulatedDatabase {
+  /** The superuser's. */
+  sql: postgres.Sql;
+  /** Empties everything and begins the seed's draws anew. */
+  begin(seed: number): Promise<void>;
+  /** Calls public.<name> as service_role. Throws a KernelError for what SQL refuses. */
+  rpc(atMs: number, name: string, args: Record<string, unknown>): Promise<unknown>;
+  /** Calls public.<name> as a signed-in user. */
+  asUser(atMs: number, userId: string, name: string, args: Record<string, unknown>): Promise<unknown>;
+  /** Runs `call genflow.sweep()` as pg_cron does; answers its warnings and how often it knocked at the sweep function. */
+  sweep(atMs: number): Promise<{ warnings: string[]; knocks: number }>;
+  /** Rows of ops.invariant_violations. */
+  violations(atMs: number): Promise<Violation[]>;
+  end(): Promise<void>;
+}
+
+export function openSimulated(
+  url: (role: "supabase_admin" | "postgres" | "authenticator") => string,
+): SimulatedDatabase {
+  const warnings: string[] = [];
+  const connect = (
+    role: "supabase_admin" | "postgres" | "authenticator",
+    more: Record<string, string> = {},
+    onnotice = (_: postgres.Notice) => {},
+  ) =>
+    postgres(url(role), {
+      max: 1,
+      max_lifetime: null,
+      onnotice,
+      connection: { "simulation.now": "2026-01-01T00:00:00Z", "simulation.seed": "0", ...more },
+    });
+  const sql = connect("supabase_admin");
+  const api = connect("authenticator", { role: "service_role" });
+  const app = connect("authenticator");
+  const cron = connect("postgres", {}, (notice) => warnings.push(String(notice["message"])));
+  let seed = 0;
+
+  /** Before the next question of this connection, in the same journey to the server. */
+  const set = (connection: postgres.Sql, atMs: number) =>
+    connection`select set_config('simulation.now', ${new Date(atMs).toISOString()}, false),
+      set_config('simulation.seed', ${String(seed)}, false)`;
+
+  async function call(connection: postgres.Sql, atMs: number, name: string, args: Record<string, unknown>) {
+    const names = Object.keys(args);
+    const text = `select public.${name}(${
+      names.map((each, at) => `${each} => $${at + 1}`).join(", ")
+    }) as answer`;
+    try {
+      const [, rows] = await Promise.all([
+        set(connection, atMs),
+        connection.unsafe<{ answer: unknown }[]>(text, names.map((each) => args[each] as string), {
+          prepare: true,
+        }),
+      ]);
+      return rows[0]?.answer;
+    } catch (error) {
+      if (error instanceof postgres.PostgresError) throw new KernelError(name, error.code, false);
+      throw error;
+    }
+  }
+
+  return {
+    sql,
+    async begin(next) {
+      seed = next;
+      await emptyTables(sql);
+      // The sweep learns how long a model takes.
+      await sql`update public.generation_models set expected_seconds = 10`;
+      await sql`select setval('genflow.simulated_draws', 1, false)`;
+      await sql`select vault.create_secret('https://project.example.com/functions/v1', 'genflow_functions_url'),
+        vault.create_secret('simulated sweep secret', 'genflow_sweep_secret')`;
+      await sql`update genflow.settings set user_running_cap = default, user_pending_cap = default,
+        user_start_burst = default, user_starts_per_minute = default`;
+    },
+    rpc: (atMs, name, args) => call(api, atMs, name, args),
+    async asUser(atMs, userId, name, args) {
+      await app`select set_config('role', 'authenticated', false), set_config('request.jwt.claims', ${
+        JSON.stringify({ sub: userId, role: "authenticated" })
+      }, false)`;
+      return await call(app, atMs, name, args);
+    },
+    async sweep(atMs) {
+      warnings.length = 0;
+      await Promise.all([set(cron, atMs), cron.unsafe("call genflow.sweep()")]);
+      const knocks = await sql`delete from net.http_request_queue`;
+      return { warnings: [...warnings], knocks: knocks.count };
+    },
+    async violations(atMs) {
+      const [, rows] = await Promise.all([
+        set(sql, atMs),
+        sql<Violation[]>`select * from ops.invariant_violations`,
+      ]);
+      return [...rows];
+    },
+    async end() {
+      await Promise.all([sql.end(), api.end(), app.end(), cron.end()]);
+    },
+  };
+}

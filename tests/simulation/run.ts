@@ -1,0 +1,326 @@
+// One seed: its weather, its people, its provider, and everything that must be true while and after they had their day.
+
+import { createHash } from "node:crypto";
+import { receiveCallback, sweep as sweepWork } from "../../shared/backend/mod.ts";
+import type { SimulatedDatabase, Violation } from "./database.ts";
+import { createFaults, type Fault } from "./faults.ts";
+import { lookBack, type Outcome } from "./aftermath.ts";
+import { createMachine, type Invocation } from "./invocation.ts";
+import { createPeople, promptMark } from "./people.ts";
+import { backendOf, type World } from "./ports.ts";
+import { createProvider, type Delivery } from "./provider.ts";
+import { seeded } from "./random.ts";
+import { createStorage } from "./storage.ts";
+import { createTime } from "./time.ts";
+
+export interface Result {
+  seed: number;
+  violations: string[];
+  /** The last lines of what happened. */
+  trail: string[];
+  /** Of the whole trail: the same seed gives the same. */
+  trailHash: string;
+  faults: Partial<Record<Fault, number>>;
+  /** How often each promise was looked at. */
+  checks: Record<string, number>;
+  outcome: Outcome | null;
+  simulatedSeconds: number;
+  events: number;
+}
+
+const startMs = Date.UTC(2026, 0, 5, 9);
+const webhookUrl = "https://project.example.com/functions/v1/wavespeed-webhook";
+const maxTrail = 4000;
+/** The queue's deadline, the longest storing and the longest attempt, one after the other. */
+const maxSimulatedSeconds = 60 * 3600;
+const maxSweepSeconds = 600;
+/** Calls after which everything is looked at. The others only read, or say when to ask again. */
+const changing: ReadonlySet<string> = new Set([
+  "start_generation",
+  "claim_generations",
+  "mark_sending",
+  "record_submission",
+  "record_listing",
+  "settle_generation",
+  "record_image",
+  "complete_generation",
+  "cancel_generation",
+  "grant_credits",
+]);
+
+export async function runSeed(database: SimulatedDatabase, seed: number): Promise<Result> {
+  const random = seeded(seed);
+  const time = createTime(startMs);
+  const weather = random.pick([0.5, 1, 1, 1.5, 2.5]);
+  const faults = createFaults(seeded(seed ^ 0x5eed), weather);
+  const violations: string[] = [];
+  const trail: string[] = [];
+  const hash = createHash("sha256");
+  const checks: Record<string, number> = {};
+  let events = 0;
+  let changes = 0;
+  const note = (line: string) => {
+    const told = `${((time.now() - startMs) / 1000).toFixed(3)} ${line}`;
+    hash.update(told);
+    trail.push(told);
+    if (trail.length > maxTrail) trail.shift();
+  };
+  const violated = (promise: number, what: string) => {
+    const told = `promise ${promise}: ${what}`;
+    if (violations.includes(told)) return;
+    violations.push(told);
+    note(`VIOLATED ${told}`);
+  };
+  const check = (promise: number) => void (checks[promise] = (checks[promise] ?? 0) + 1);
+
+  await database.begin(seed);
+  const users = random.integer(3, 5);
+  await database.sql`update genflow.settings set user_running_cap = ${random.pick([1, 2, 3])},
+    user_pending_cap = ${random.pick([3, 10, 20])}, sign_up_grant_credits = ${random.pick([0, 5, 20])},
+    tell_provider_on_cancel = ${random.chance(0.3)},
+    max_credits_per_day = ${random.chance(0.1) ? 60 : null}, min_provider_balance_usd = ${
+    random.chance(0.2) ? 1 : null
+  }`;
+  await database.sql`update genflow.provider set running_cap = ${
+    random.pick([2, 3, 8])
+  }, start_burst = 10, starts_per_minute = ${random.pick([10, 60])}`;
+
+  const machine = createMachine({
+    time,
+    random,
+    faults,
+    skewMs: random.pick([0, 0, 2000, 20_000]),
+    trail: note,
+  });
+  const owners = new Map<string, { userId: string; jobId: string }>();
+  const storage = createStorage({
+    random,
+    faults,
+    async noteStored(bucket, path) {
+      await database
+        .sql`insert into storage.objects (bucket_id, name) values (${bucket}, ${path}) on conflict do nothing`;
+    },
+    async noteRemoved(bucket, paths) {
+      await database.sql.begin(async (transaction) => {
+        await transaction`select set_config('storage.allow_delete_query', 'true', true)`;
+        await transaction`delete from storage.objects where bucket_id = ${bucket} and name = any (${paths})`;
+      });
+    },
+  });
+  const provider = createProvider({
+    time,
+    random,
+    faults,
+    medianSeconds: random.pick([4, 15, 40]),
+    echoesInputs: random.chance(0.7),
+    callsBack: random.chance(0.9),
+    deliver,
+    made(task) {
+      note(`task ${task.id.slice(0, 6)} for attempt ${task.attemptId?.slice(0, 8) ?? "a stranger's"}`);
+      if (task.attemptId === null) return;
+      check(2);
+      const owner = owners.get(task.attemptId);
+      for (const other of provider.tasks.values()) {
+        if (other === task || other.attemptId === null) continue;
+        if (other.attemptId === task.attemptId) violated(2, `attempt ${task.attemptId} has two tasks`);
+        const isOfJob = owner !== undefined && owners.get(other.attemptId)?.jobId === owner.jobId;
+        if (isOfJob && other.endedMs === null && !other.isForgotten) {
+          violated(2, `job ${owner.jobId} has a second task while the first goes on`);
+        }
+      }
+      if (faults.strikes("provider: lists a stranger's prediction")) {
+        // Of the same model and second, with the same words at times: another application's on the same account.
+        provider.accept(
+          task.model,
+          random.chance(0.5) ? { ...task.input, seed: random.integer(0, 2 ** 31 - 1) } : {
+            prompt: task.input["prompt"],
+          },
+          null,
+        );
+      }
+    },
+  });
+
+  const world: World = {
+    time,
+    random,
+    faults,
+    machine,
+    provider,
+    storage,
+    webhookUrl,
+    log(line) {
+      check(9);
+      if (line.includes(promptMark)) violated(9, `a prompt in the log: ${line.slice(0, 100)}`);
+    },
+    async call(invocation, name, args) {
+      const atMs = time.now();
+      let isChange = true;
+      try {
+        const answer = await database.rpc(atMs, name, args);
+        learn(answer);
+        note(`${invocation.name}#${invocation.number} ${name} ${summary(answer)}`);
+        if (name === "record_submission") compareTask(args, answer);
+        isChange = changing.has(name) && !(name === "claim_generations" && isEmptyClaim(answer));
+        return answer;
+      } catch (error) {
+        note(`${invocation.name}#${invocation.number} ${name} raised ${String(error)}`);
+        violated(4, `${name} raised ${String(error)}`);
+        throw error;
+      } finally {
+        if (isChange) {
+          changes++;
+          await inspect();
+        }
+      }
+    },
+  };
+
+  function learn(answer: unknown): void {
+    const { claims } = (answer ?? {}) as { claims?: { attemptId: string; userId?: string; jobId: string }[] };
+    for (const { attemptId, userId, jobId } of claims ?? []) {
+      if (userId !== undefined) owners.set(attemptId, { userId, jobId });
+    }
+  }
+  /** What the provider has accepted is known from then on, however late it is told. */
+  function compareTask(args: Record<string, unknown>, answer: unknown): void {
+    const outcome = args["p_outcome"] as { kind: string; taskId?: string };
+    const { recorded, taskId } = answer as { recorded: boolean; taskId?: string };
+    check(2);
+    if (outcome.kind === "accepted" && (!recorded || taskId !== outcome.taskId)) {
+      violated(2, `task ${outcome.taskId} was accepted and is forgotten`);
+    }
+  }
+  async function inspect(): Promise<void> {
+    for (const promise of [1, 2, 3, 4, 5, 6, 7]) check(promise);
+    tell(await database.violations(time.now()));
+  }
+  function tell(found: Violation[]): void {
+    for (const { promise, rule, job_id, user_id, detail } of found) {
+      violated(promise, `${rule}: job ${job_id} of ${user_id} ${JSON.stringify(detail)}`);
+    }
+  }
+
+  function deliver(delivery: Delivery): void {
+    void machine.run("wavespeed-webhook", async (invocation) => {
+      const query = delivery.url.searchParams;
+      await noteDelivery(delivery);
+      const backend = backendOf(world, invocation, "wavespeed-webhook");
+      const received = await backend.log.step("follow_up", {}, (line) =>
+        receiveCallback(backend, {
+          headers: delivery.headers,
+          body: delivery.body,
+          attemptId: query.get("attempt"),
+          token: query.get("token"),
+        }, line));
+      if (received.kind === "accepted" && received.after !== null) await received.after();
+    });
+  }
+  async function noteDelivery({ task }: Delivery): Promise<void> {
+    const [row] = await time.during(database.sql<{ status: string; follows: boolean; known: boolean }[]>`
+      select j.status, j.attempt_id = a.id as follows, a.task_id is not null as known
+      from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = ${task.attemptId}`);
+    if (row?.status === "canceled") faults.seen("callback: after cancel");
+    if (row?.follows === false) faults.seen("callback: for an earlier attempt");
+  }
+
+  // What pg_cron is told: ten seconds where it can, else a minute.
+  const sweepSeconds = random.pick([10, 30, 60]);
+  let isOver = false;
+  let peopleAreDone = false;
+  let quietSweeps = 0;
+  let seenChanges = 0;
+  async function sweep(): Promise<void> {
+    // Where nothing happens but polls of what hangs, a sweep each ten seconds shows nothing new.
+    quietSweeps = changes > seenChanges ? 0 : quietSweeps + 1;
+    seenChanges = changes;
+    const seconds = Math.min(maxSweepSeconds, sweepSeconds * 1.5 ** quietSweeps);
+    if (faults.strikes("sweep: skipped")) faults.seen("sweep: skipped");
+    else await sweepOnce();
+    isOver = peopleAreDone && machine.alive.size === 0 && await isAllEnded(database);
+    if (!isOver) time.after(seconds * 1000, sweep);
+  }
+  async function sweepOnce(): Promise<void> {
+    const { warnings, knocks } = await database.sweep(time.now());
+    for (const warning of warnings) violated(4, `the sweep warns: ${warning}`);
+    await inspect();
+    note(`sweep knocks ${knocks} times`);
+    if (knocks === 0) return;
+    if (faults.strikes("sweep: knock lost")) return faults.seen("sweep: knock lost");
+    const isDoubled = faults.strikes("sweep: doubled");
+    if (isDoubled) faults.seen("sweep: doubled");
+    for (let count = 0; count < (isDoubled ? 2 : 1); count++) {
+      void machine.run("sweep", async (invocation) => {
+        await sweepWork(backendOf(world, invocation, "sweep"));
+      });
+    }
+  }
+
+  const people = createPeople({
+    world,
+    database,
+    users,
+    taps: random.integer(20, 26),
+    seconds: random.pick([60, 600, 1800]),
+    violated,
+  });
+  if (random.chance(0.3)) {
+    time.after(random.between(10, 900) * 1000, () => {
+      if (machine.alive.size > 0) faults.seen("all functions killed");
+      for (const invocation of [...machine.alive] as Invocation[]) {
+        if (invocation.name !== "app" && invocation.name !== "payment") machine.kill(invocation);
+      }
+    });
+  }
+  if (random.chance(0.4)) {
+    time.after(random.between(10, 600) * 1000, async () => {
+      faults.seen("operator: settings changed");
+      await database.sql`update genflow.settings set user_running_cap = ${random.pick([0, 1, 4])}`;
+      await database.sql`update genflow.provider set running_cap = ${random.pick([1, 5])}`;
+      time.after(600_000, async () => {
+        await database.sql`update genflow.settings set user_running_cap = 2`;
+      });
+    });
+  }
+  void people.live().then(() => void (peopleAreDone = true));
+  time.after(sweepSeconds * 1000, sweep);
+  while (!isOver && violations.length < 20 && await time.step()) {
+    events++;
+    if (time.now() - startMs > maxSimulatedSeconds * 1000) {
+      violated(4, "not everything has ended after 60 hours");
+    }
+    if (violations.length > 0) break;
+  }
+  await inspect();
+  const outcome = violations.length > 0
+    ? null
+    : await lookBack({ database, provider, storage, people, owners, violated, check });
+  return {
+    seed,
+    violations,
+    trail,
+    trailHash: hash.digest("hex"),
+    faults: Object.fromEntries(faults.counts),
+    checks,
+    outcome,
+    simulatedSeconds: (time.now() - startMs) / 1000,
+    events,
+  };
+}
+
+async function isAllEnded({ sql }: SimulatedDatabase): Promise<boolean> {
+  const [row] = await sql<{ ended: boolean }[]>`select
+    not exists (select from public.generation_jobs where ended_at is null)
+    and not exists (select from genflow.attempts where closed_at is null)
+    and not exists (select from genflow.storage_purges where done_at is null) as ended`;
+  return row!.ended;
+}
+
+function isEmptyClaim(answer: unknown): boolean {
+  return (answer as { claims: unknown[] }).claims.length === 0;
+}
+
+function summary(answer: unknown): string {
+  const text = JSON.stringify(answer) ?? "";
+  return text.length <= 160 ? text : `${text.slice(0, 160)}…`;
+}
