@@ -3,6 +3,7 @@
 import type { SimulatedDatabase } from "./database.ts";
 import type { People } from "./people.ts";
 import { pictureOf } from "./picture.ts";
+import type { Profiles } from "./profiles.ts";
 import type { Provider, Task } from "./provider.ts";
 import type { SimulatedStorage } from "./storage.ts";
 
@@ -19,6 +20,7 @@ export interface Aftermath {
   provider: Provider;
   storage: SimulatedStorage;
   people: People;
+  profiles: Profiles;
   owners: ReadonlyMap<string, { userId: string; jobId: string }>;
   violated: (promise: number, what: string) => void;
   check: (promise: number) => void;
@@ -90,12 +92,15 @@ async function comparePictures({ database, provider, storage, violated, check }:
     }
   }
   for (const name of storage.objects.keys()) {
-    if (!expected.has(name)) violated(5, `nobody's object is left: ${name}`);
+    if (name.startsWith("generations/") && !expected.has(name)) {
+      violated(5, `nobody's object is left: ${name}`);
+    }
   }
 }
 
-/** Who reads on from the number he has seen, page by page, has in the end what the tables say. */
-async function compareProfiles({ database, people, violated, check }: Aftermath): Promise<void> {
+/** Messages are numbered without a gap, and who only reads on from the number he has seen misses nothing. */
+async function compareProfiles({ database, people, profiles, violated, check }: Aftermath): Promise<void> {
+  for (const wrong of await profiles.compare()) violated(8, wrong);
   for (const userId of people.users) {
     check(8);
     const [row] = await database.sql<{ messages: number; numbers: number; last: number; feed_seq: number }[]>`
@@ -114,7 +119,7 @@ async function creditsDrift({ database, people, violated }: Aftermath): Promise<
     select (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant')::integer
         - (select coalesce(sum(credits_captured), 0) from public.generation_jobs)::integer
         - (select coalesce(sum(balance), 0) from genflow.accounts)::integer as drift,
-      (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant' and reference = 'welcome')::integer as granted`;
+      (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant' and (reference = 'welcome' or reference like 'more %'))::integer as granted`;
   if (row!.drift !== 0) violated(3, `credits drift by ${row!.drift}`);
   if (row!.granted !== people.granted.credits) {
     violated(3, `granted ${row!.granted} of ${people.granted.credits}`);

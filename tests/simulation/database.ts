@@ -41,8 +41,8 @@ export interface SimulatedDatabase {
   rpc(atMs: number, name: string, args: Record<string, unknown>): Promise<unknown>;
   /** Calls public.<name> as a signed-in user. */
   asUser(atMs: number, userId: string, name: string, args: Record<string, unknown>): Promise<unknown>;
-  /** Runs `call genflow.sweep()` as pg_cron does; answers its warnings and how often it knocked at the sweep function. */
-  sweep(atMs: number): Promise<{ warnings: string[]; knocks: number }>;
+  /** Runs `call genflow.sweep()` as pg_cron does; answers its warnings, how often it knocked at the sweep function, and how much it moved. */
+  sweep(atMs: number): Promise<{ warnings: string[]; knocks: number; moved: number }>;
   /** Rows of ops.invariant_violations. */
   violations(atMs: number): Promise<Violation[]>;
   end(): Promise<void>;
@@ -116,8 +116,13 @@ export function openSimulated(
     async sweep(atMs) {
       warnings.length = 0;
       await Promise.all([set(cron, atMs), cron.unsafe("call genflow.sweep()")]);
-      const knocks = await sql`delete from net.http_request_queue`;
-      return { warnings: [...warnings], knocks: knocks.count };
+      const [knocks, [last]] = await Promise.all([
+        sql`delete from net.http_request_queue`,
+        sql<{ moved: number }[]>`select coalesce(sum(value::integer), 0)::integer as moved
+          from genflow.sweeps, jsonb_each_text(counts) where key <> 'woke'
+            and id = (select max(id) from genflow.sweeps where kind = 'sql')`,
+      ]);
+      return { warnings: [...warnings], knocks: knocks.count, moved: last!.moved };
     },
     async violations(atMs) {
       const [, rows] = await Promise.all([

@@ -71,6 +71,7 @@ export const faultChances = {
   "app: cancel": 0.12,
   "app: delete": 0.2,
   "app: retry": 0.5,
+  "app: reference image removed": 0.2,
   "app: cap hit": 0,
   "app: user deleted": 0,
   "operator: settings changed": 0,

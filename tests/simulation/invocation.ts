@@ -3,7 +3,7 @@
 
 import type { Faults } from "./faults.ts";
 import type { Random } from "./random.ts";
-import { inside, type Owner, type Time } from "./time.ts";
+import { awake, inside, type Owner, type Time } from "./time.ts";
 
 export interface Invocation extends Owner {
   readonly name: string;
@@ -73,7 +73,14 @@ export function createMachine(options: {
     kill,
     run(name, work, { isApp = false } = {}) {
       const skewMs = isApp ? 0 : Math.round(random.between(-options.skewMs, options.skewMs));
-      const invocation: Invocation = { name, number: ++count, dead: false, ended: false, skewMs };
+      const invocation: Invocation = {
+        name,
+        number: ++count,
+        dead: false,
+        asleepUntil: 0,
+        ended: false,
+        skewMs,
+      };
       if (Math.abs(skewMs) > 500) faults.seen("clock skew");
       alive.add(invocation);
       return new Promise((resolve) => {
@@ -114,14 +121,12 @@ export function createMachine(options: {
         // The dead ask nothing.
         if (invocation.dead) return;
         if (dies) time.after(question.there * 500, () => kill(invocation));
-        // A machine that sleeps or is starved: the answer is there, and nobody looks at it for minutes.
-        const isStalled = fate?.isFunction === true && faults.strikes("function stalled");
-        if (isStalled) faults.seen("function stalled");
-        const back = question.back + (isStalled ? random.between(30, 200) : 0);
+        if (fate?.isFunction && faults.strikes("function stalled")) {
+          faults.seen("function stalled");
+          invocation.asleepUntil = time.now() + random.between(20, 200) * 1000;
+        }
         const answer = (say: () => void) =>
-          time.after(back * 1000, () => {
-            if (!invocation.dead) say();
-          });
+          time.after(question.back * 1000, () => awake(time, invocation, say));
         time.after(question.there * 1000, async () => {
           try {
             const value = await question.happen();

@@ -5,6 +5,7 @@ import { cancel, dispatch, type Start, start } from "../../shared/backend/mod.ts
 import type { StartRequest } from "../../shared/contract/mod.ts";
 import type { SimulatedDatabase } from "./database.ts";
 import type { Invocation } from "./invocation.ts";
+import { pictureOf } from "./picture.ts";
 import { backendOf, rpcOf, type World } from "./ports.ts";
 
 export interface People {
@@ -26,12 +27,14 @@ export interface PeopleOptions {
   violated: (promise: number, what: string) => void;
 }
 
+const minJobs = 20;
 const appPatienceSeconds = 20;
 const models = [
-  { modelId: "flux-schnell", images: 4, ratios: ["1:1", "16:9"] },
-  { modelId: "flux-dev", images: 2, ratios: ["1:1", "3:4"] },
-  { modelId: "z-image-turbo", images: 1, ratios: ["1:1"] },
-  { modelId: "seedream-v4", images: 1, ratios: ["16:9"] },
+  { modelId: "flux-schnell", images: 4, ratios: ["1:1", "16:9"], inputs: false },
+  { modelId: "flux-dev", images: 2, ratios: ["1:1", "3:4"], inputs: false },
+  { modelId: "z-image-turbo", images: 1, ratios: ["1:1"], inputs: false },
+  { modelId: "seedream-v4", images: 1, ratios: ["16:9"], inputs: false },
+  { modelId: "qwen-image-edit", images: 1, ratios: ["1:1"], inputs: true },
 ] as const;
 /** Must not be found in any line of the log. */
 export const promptMark = "wombat";
@@ -108,9 +111,24 @@ export function createPeople(options: PeopleOptions): People {
     return null;
   }
 
-  function requestOf(): StartRequest {
+  /** An upload of the user's own, as the app makes it before it starts. */
+  async function upload(userId: string): Promise<string> {
+    const path = `${userId}/${random.uuid()}.png`;
+    await time.during(
+      world.storage.put("generation-inputs", path, pictureOf(path, 0), { fault: null, seconds: 0 }),
+    );
+    if (faults.strikes("app: reference image removed")) {
+      faults.seen("app: reference image removed");
+      time.after(random.between(0, 20) * 1000, () => world.storage.remove("generation-inputs", [path]));
+    }
+    return path;
+  }
+
+  async function requestOf(userId: string): Promise<StartRequest> {
     const model = random.pick(models);
+    const { inputs } = model;
     return {
+      ...(inputs ? { inputPaths: [await upload(userId)] } : {}),
       modelId: model.modelId,
       prompt: `a ${promptMark} ${random.hex(8)}`,
       aspectRatio: random.pick(model.ratios),
@@ -166,7 +184,7 @@ export function createPeople(options: PeopleOptions): People {
     return machine.run(name, work, { isApp: true });
   }
 
-  async function arrive(userId: string): Promise<void> {
+  async function arrive(userId: string, reference: string): Promise<void> {
     const credits = random.pick([3, 20, 60, 200]);
     granted.credits += credits;
     const grant = () =>
@@ -174,7 +192,7 @@ export function createPeople(options: PeopleOptions): People {
         await rpcOf(world, invocation)("grant_credits", {
           p_user_id: userId,
           p_credits: credits,
-          p_reference: "welcome",
+          p_reference: reference,
         });
       });
     // The payment's webhook comes as often as it takes.
@@ -191,12 +209,18 @@ export function createPeople(options: PeopleOptions): People {
       await Promise.all(users.map(async (userId) => {
         await time.during(database.sql`insert into auth.users (id, email, email_confirmed_at)
           values (${userId}, ${`${userId}@example.com`}, now())`);
-        await arrive(userId);
+        await arrive(userId, "welcome");
       }));
       await Promise.all(taps.map(async (userId) => {
         await pause(random.between(0, options.seconds));
-        await wish(userId, requestOf());
+        await wish(userId, await requestOf(userId));
       }));
+      // Credits ran out, or caps were hit too often: somebody pays for more.
+      while (accepted.size < minJobs) {
+        const userId = random.pick(users);
+        await arrive(userId, `more ${accepted.size} ${time.now()}`);
+        await wish(userId, await requestOf(userId));
+      }
     },
   };
 }

@@ -8,6 +8,7 @@ import { lookBack, type Outcome } from "./aftermath.ts";
 import { createMachine, type Invocation } from "./invocation.ts";
 import { createPeople, promptMark } from "./people.ts";
 import { backendOf, type World } from "./ports.ts";
+import { createProfiles } from "./profiles.ts";
 import { createProvider, type Delivery } from "./provider.ts";
 import { seeded } from "./random.ts";
 import { createStorage } from "./storage.ts";
@@ -237,14 +238,15 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     const seconds = Math.min(maxSweepSeconds, sweepSeconds * 1.5 ** quietSweeps);
     if (faults.strikes("sweep: skipped")) faults.seen("sweep: skipped");
     else await sweepOnce();
+    if (random.chance(0.1)) await profiles.read();
     isOver = peopleAreDone && machine.alive.size === 0 && await isAllEnded(database);
     if (!isOver) time.after(seconds * 1000, sweep);
   }
   async function sweepOnce(): Promise<void> {
-    const { warnings, knocks } = await database.sweep(time.now());
+    const { warnings, knocks, moved } = await database.sweep(time.now());
     for (const warning of warnings) violated(4, `the sweep warns: ${warning}`);
-    await inspect();
-    note(`sweep knocks ${knocks} times`);
+    if (moved > 0) await inspect();
+    note(`sweep moves ${moved}, knocks ${knocks} times`);
     if (knocks === 0) return;
     if (faults.strikes("sweep: knock lost")) return faults.seen("sweep: knock lost");
     const isDoubled = faults.strikes("sweep: doubled");
@@ -282,6 +284,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
       });
     });
   }
+  const profiles = createProfiles(database, people.users);
   void people.live().then(() => void (peopleAreDone = true));
   time.after(sweepSeconds * 1000, sweep);
   while (!isOver && violations.length < 20 && await time.step()) {
@@ -294,7 +297,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
   await inspect();
   const outcome = violations.length > 0
     ? null
-    : await lookBack({ database, provider, storage, people, owners, violated, check });
+    : await lookBack({ database, provider, storage, people, profiles, owners, violated, check });
   return {
     seed,
     violations,

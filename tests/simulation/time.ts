@@ -9,6 +9,8 @@ import { Agenda, type Planned } from "./agenda.ts";
 /** One running function, or the app. Once it is dead nothing in it goes on. */
 export interface Owner {
   dead: boolean;
+  /** It is starved or asleep until then: answers and timers that are due wait for it. */
+  asleepUntil: number;
 }
 
 export interface Time {
@@ -63,6 +65,14 @@ const scope = new AsyncLocalStorage<{ time: Time; owner: Owner }>();
 /** Runs `work` with simulated timers that die with their owner. */
 export function inside<Result>(time: Time, owner: Owner, work: () => Result): Result {
   return scope.run({ time, owner }, work);
+}
+
+/** Happens in its owner: at once, when it wakes, or never. */
+export function awake(time: Time, owner: Owner, happen: () => void): void {
+  if (owner.dead) return;
+  if (owner.asleepUntil > time.now()) {
+    time.after(owner.asleepUntil - time.now(), () => awake(time, owner, happen));
+  } else happen();
 }
 
 type Callback = (...args: unknown[]) => void;
