@@ -10,6 +10,8 @@ import type { SimulatedStorage } from "./storage.ts";
 export interface Outcome {
   jobs: Record<string, number>;
   tasks: number;
+  /** How many jobs had how many provider tasks. */
+  tasksPerJob: Record<string, number>;
   /** Charged by the provider, with no picture of it at its user: by cause. */
   undelivered: Record<string, number>;
   creditsDrift: number;
@@ -45,6 +47,7 @@ export async function lookBack(aftermath: Aftermath): Promise<Outcome> {
   return {
     jobs: await jobsByEnd(aftermath),
     tasks: tasks.length,
+    tasksPerJob: await tasksPerJob(aftermath, tasks),
     undelivered: await undelivered(aftermath, tasks),
     creditsDrift: await creditsDrift(aftermath),
   };
@@ -63,6 +66,20 @@ async function jobsByEnd({ database, people, violated }: Aftermath): Promise<Rec
     jobs[how] = (jobs[how] ?? 0) + 1;
   }
   return jobs;
+}
+
+async function tasksPerJob({ database, owners }: Aftermath, tasks: Task[]): Promise<Record<string, number>> {
+  const ofJob = new Map<string, number>();
+  for (const { id } of await database.sql<{ id: string }[]>`select id from public.generation_jobs`) {
+    ofJob.set(id, 0);
+  }
+  for (const { attemptId } of tasks) {
+    const jobId = owners.get(attemptId!)?.jobId ?? "nobody's";
+    ofJob.set(jobId, (ofJob.get(jobId) ?? 0) + 1);
+  }
+  const counts: Record<string, number> = {};
+  for (const count of ofJob.values()) counts[count] = (counts[count] ?? 0) + 1;
+  return counts;
 }
 
 /** Each picture is its own job's and lies where its row says; nothing else lies anywhere. */

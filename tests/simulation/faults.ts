@@ -26,11 +26,12 @@ export const faultChances = {
   "submit: truncated JSON": 0.02,
   "submit: moderation": 0.03,
   "submit: bad input": 0.015,
-  "submit: no credits": 0.008,
+  "submit: no credits": 0.014,
   // the callback
   "callback: lost": 0.15,
   "callback: late": 0.08,
   "callback: twice": 0.08,
+  "callback: reordered": 0.06,
   "callback: before the submit's answer": 0.06,
   "callback: after cancel": 0,
   "callback: for an earlier attempt": 0,
@@ -42,7 +43,7 @@ export const faultChances = {
   "provider: timeout": 0.015,
   "provider: deleted": 0.015,
   "provider: no outputs": 0.015,
-  "provider: a word never documented": 0.03,
+  "provider: a word never documented": 0.05,
   "provider: very slow": 0.02,
   "provider: poll fails": 0.08,
   "provider: poll limited": 0.04,
@@ -58,7 +59,7 @@ export const faultChances = {
   // storage
   "storage: 5xx": 0.03,
   "storage: quota": 0.02,
-  "storage: slow": 0.01,
+  "storage: slow": 0.025,
   "storage: short object": 0.02,
   "storage: answer lost": 0.02,
   // the sweep

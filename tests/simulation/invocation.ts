@@ -10,6 +10,8 @@ export interface Invocation extends Owner {
   readonly number: number;
   /** Of its clock, against the world's. */
   readonly skewMs: number;
+  /** Not a function: nothing of the platform's ends it. */
+  readonly isApp: boolean;
   ended: boolean;
 }
 
@@ -39,7 +41,6 @@ const wallClockSeconds = 400;
 const maxQuestions = 30;
 
 interface Fate {
-  isFunction: boolean;
   /** It dies at this question, before it is made or after. */
   atQuestion: number;
   after: boolean;
@@ -79,6 +80,7 @@ export function createMachine(options: {
         dead: false,
         asleepUntil: 0,
         ended: false,
+        isApp,
         skewMs,
       };
       if (Math.abs(skewMs) > 500) faults.seen("clock skew");
@@ -87,7 +89,6 @@ export function createMachine(options: {
         const isDoomed = !isApp && faults.strikes("function killed");
         dying.set(invocation, {
           atQuestion: isDoomed ? random.integer(1, maxQuestions) : Infinity,
-          isFunction: !isApp,
           after: random.chance(0.5),
           finish: resolve,
         });
@@ -121,7 +122,7 @@ export function createMachine(options: {
         // The dead ask nothing.
         if (invocation.dead) return;
         if (dies) time.after(question.there * 500, () => kill(invocation));
-        if (fate?.isFunction && faults.strikes("function stalled")) {
+        if (!invocation.isApp && faults.strikes("function stalled")) {
           faults.seen("function stalled");
           invocation.asleepUntil = time.now() + random.between(20, 200) * 1000;
         }

@@ -5,7 +5,7 @@ import { receiveCallback, sweep as sweepWork } from "../../shared/backend/mod.ts
 import type { SimulatedDatabase, Violation } from "./database.ts";
 import { createFaults, type Fault } from "./faults.ts";
 import { lookBack, type Outcome } from "./aftermath.ts";
-import { createMachine, type Invocation } from "./invocation.ts";
+import { createMachine } from "./invocation.ts";
 import { createPeople, promptMark } from "./people.ts";
 import { backendOf, type World } from "./ports.ts";
 import { createProfiles } from "./profiles.ts";
@@ -25,6 +25,7 @@ export interface Result {
   /** How often each promise was looked at. */
   checks: Record<string, number>;
   outcome: Outcome | null;
+  users: number;
   simulatedSeconds: number;
   events: number;
 }
@@ -142,6 +143,12 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     },
   });
 
+  let restartDue = false;
+  function restart(): void {
+    faults.seen("all functions killed");
+    for (const invocation of [...machine.alive]) if (!invocation.isApp) machine.kill(invocation);
+  }
+
   const world: World = {
     time,
     random,
@@ -157,6 +164,10 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     async call(invocation, name, args) {
       const atMs = time.now();
       let isChange = true;
+      if (restartDue && !invocation.isApp) {
+        restartDue = false;
+        time.after(random.between(0, 300), restart);
+      }
       try {
         const answer = await database.rpc(atMs, name, args);
         learn(answer);
@@ -266,13 +277,9 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     seconds: random.pick([60, 600, 1800]),
     violated,
   });
-  if (random.chance(0.3)) {
-    time.after(random.between(10, 900) * 1000, () => {
-      if (machine.alive.size > 0) faults.seen("all functions killed");
-      for (const invocation of [...machine.alive] as Invocation[]) {
-        if (invocation.name !== "app" && invocation.name !== "payment") machine.kill(invocation);
-      }
-    });
+  if (random.chance(0.5)) {
+    // In the middle of something.
+    time.after(random.between(10, 900) * 1000, () => void (restartDue = true));
   }
   if (random.chance(0.4)) {
     time.after(random.between(10, 600) * 1000, async () => {
@@ -306,6 +313,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     faults: Object.fromEntries(faults.counts),
     checks,
     outcome,
+    users,
     simulatedSeconds: (time.now() - startMs) / 1000,
     events,
   };

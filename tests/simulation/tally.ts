@@ -11,6 +11,9 @@ export interface Tally {
   checks: Record<string, number>;
   jobs: Record<string, number>;
   tasks: number;
+  tasksPerJob: Record<string, number>;
+  /** In the seed that had the fewest. */
+  least: { users: number; jobs: number; faults: number };
   undelivered: Record<string, number>;
   creditsDrift: number;
   failures: Failure[];
@@ -30,6 +33,8 @@ export function emptyTally(): Tally {
     checks: {},
     jobs: {},
     tasks: 0,
+    tasksPerJob: {},
+    least: { users: Infinity, jobs: Infinity, faults: Infinity },
     undelivered: {},
     creditsDrift: 0,
     failures: [],
@@ -38,6 +43,10 @@ export function emptyTally(): Tally {
 
 function addAll(to: Partial<Record<string, number>>, from: Partial<Record<string, number>>): void {
   for (const [name, count] of Object.entries(from)) to[name] = (to[name] ?? 0) + (count ?? 0);
+}
+
+function sumOf(counts: Partial<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum: number, count) => sum + (count ?? 0), 0);
 }
 
 export function addResult(tally: Tally, result: Result): void {
@@ -49,7 +58,12 @@ export function addResult(tally: Tally, result: Result): void {
   if (result.outcome !== null) {
     addAll(tally.jobs, result.outcome.jobs);
     addAll(tally.undelivered, result.outcome.undelivered);
+    addAll(tally.tasksPerJob, result.outcome.tasksPerJob);
     tally.tasks += result.outcome.tasks;
+    const { least } = tally;
+    least.users = Math.min(least.users, result.users);
+    least.jobs = Math.min(least.jobs, sumOf(result.outcome.jobs));
+    least.faults = Math.min(least.faults, sumOf(result.faults));
     tally.creditsDrift += Math.abs(result.outcome.creditsDrift);
   }
   if (result.violations.length > 0) tally.failures.push({ seed: result.seed, violations: result.violations });
@@ -68,7 +82,8 @@ const promises: Record<string, string> = {
 };
 
 export function reportOf(tally: Tally): string {
-  const jobs = Object.values(tally.jobs).reduce((sum, count) => sum + count, 0);
+  const jobs = sumOf(tally.jobs);
+  const { least } = tally;
   const table = (title: string, rows: [string, number][]) =>
     [title, ...rows.map(([name, count]) => `  ${count.toLocaleString("en").padStart(11)}  ${name}`)].join(
       "\n",
@@ -84,6 +99,10 @@ export function reportOf(tally: Tally): string {
       Object.entries(promises).map(([n, name]) => [`${n} ${name}`, tally.checks[n] ?? 0]),
     ),
     table("Jobs by their end", byCount(tally.jobs)),
+    table(
+      "Jobs by their provider tasks",
+      Object.entries(tally.tasksPerJob).map(([tasks, count]) => [`with ${tasks}`, count]),
+    ),
     table("Paid but not delivered, by cause", byCount(tally.undelivered)),
     `${tally.seeds} seeds, ${jobs} jobs, ${tally.tasks} provider tasks (${
       (tally.tasks / Math.max(1, jobs)).toFixed(3)
@@ -91,6 +110,7 @@ export function reportOf(tally: Tally): string {
     `${Math.round(tally.simulatedSeconds / 3600)} simulated hours, ${
       tally.events.toLocaleString("en")
     } events`,
+    `in each seed at least ${least.users} users, ${least.jobs} jobs and ${least.faults} faults`,
     `credits drift ${tally.creditsDrift}`,
     `${tally.failures.reduce((sum, { violations }) => sum + violations.length, 0)} violations`,
   ].join("\n\n");
