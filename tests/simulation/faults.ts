@@ -19,6 +19,7 @@ export const faultChances = {
   "submit: answer lost": 0.03,
   "submit: answer after the deadline": 0.03,
   "submit: answer after the lease": 0.02,
+  "submit: asleep when it is answered": 0.03,
   "submit: 429": 0.04,
   "submit: 5xx": 0.03,
   "submit: HTML": 0.02,

@@ -155,6 +155,7 @@ const submitFaults = [
   "submit: answer lost",
   "submit: answer after the deadline",
   "submit: answer after the lease",
+  "submit: asleep when it is answered",
   "submit: 429",
   "submit: 5xx",
   "submit: HTML",
@@ -237,6 +238,12 @@ function submit(world: World, invocation: Invocation, url: URL, body: string): P
       return answer(() => ({ status: 200, body: accept() }), random.between(61, 300));
     case "callback: before the submit's answer":
       return answer(() => ({ status: 200, body: accept() }), random.between(8, 29));
+    case "submit: asleep when it is answered":
+      // Past its lease, mostly: others have given it up, and it brings the task's id.
+      return answer(() => {
+        invocation.asleepUntil = world.time.now() + random.between(20, 200) * 1000;
+        return { status: 200, body: accept() };
+      });
     case "submit: 429":
       return answer(() =>
         refusal(

@@ -96,9 +96,7 @@ export function installTime(): void {
     const { time, owner } = here;
     return new Timer(
       time,
-      time.after(ms, () => {
-        if (!owner.dead) happen(...args);
-      }),
+      time.after(ms, () => awake(time, owner, () => happen(...args))),
     );
   };
   const clear = (timer: unknown): void => {
