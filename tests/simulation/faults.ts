@@ -16,7 +16,7 @@ export const faultChances = {
   // the submit
   "submit: not sent": 0.02,
   "submit: cut": 0.02,
-  "submit: answer lost": 0.03,
+  "submit: answer lost": 0.05,
   "submit: answer after the deadline": 0.03,
   "submit: answer after the lease": 0.02,
   "submit: asleep when it is answered": 0.03,
@@ -30,7 +30,7 @@ export const faultChances = {
   "submit: no credits": 0.014,
   // the callback
   "callback: lost": 0.15,
-  "callback: late": 0.08,
+  "callback: late": 0.12,
   "callback: twice": 0.08,
   "callback: reordered": 0.06,
   "callback: before the submit's answer": 0.06,
@@ -70,7 +70,7 @@ export const faultChances = {
   // people
   "app: answer lost": 0.06,
   "app: double tap": 0.08,
-  "app: cancel": 0.12,
+  "app: cancel": 0.2,
   "app: delete": 0.2,
   "app: retry": 0.5,
   "app: reference image removed": 0.2,

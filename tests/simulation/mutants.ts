@@ -81,13 +81,20 @@ export const mutants: Mutant[] = [
     ]],
   },
   {
-    name: "late failure",
+    name: "late failure: the rule, and that a result counts once",
     guards: "an earlier attempt's failure moves a job that follows another",
-    edits: [[
-      "genflow.apply_failure(uuid, text, text, double precision)",
-      "if v_job.attempt_id = p_attempt_id and v_job.status in",
-      "if v_job.status in",
-    ]],
+    edits: [
+      [
+        "genflow.apply_failure(uuid, text, text, double precision)",
+        "if v_job.attempt_id = p_attempt_id and v_job.status in",
+        "if v_job.status in",
+      ],
+      [
+        "public.settle_generation(text, uuid, jsonb)",
+        "elsif v_status = any (v_terminal) and v_attempt.result_status is null then",
+        "elsif v_status = any (v_terminal) then",
+      ],
+    ],
   },
   {
     name: "purge",

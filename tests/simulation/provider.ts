@@ -125,7 +125,7 @@ export function createProvider(options: ProviderOptions): Provider {
     const isForged = faults.strikes("callback: badly signed");
     // What failed is tried again by us, so that a second delivery speaks of an earlier attempt.
     const isTwice = faults.strikes("callback: twice") || (task.status !== "completed" && random.chance(0.3));
-    const delays = [isLate ? random.between(60, 4000) : random.between(0.05, 2)];
+    const delays = [isLate ? random.between(60, 12_000) : random.between(0.05, 2)];
     if (isTwice) {
       delays.push(random.between(0.05, 300));
       faults.seen("callback: twice");
