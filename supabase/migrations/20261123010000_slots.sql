@@ -102,6 +102,7 @@ declare
   v_now timestamptz;
   v_free integer;
   v_job_id uuid;
+  v_kept_order timestamptz;
   v_promoted integer := 0;
 begin
   -- Most who end a job have no other waiting: one look into the index.
@@ -109,10 +110,27 @@ begin
     return 0;
   end if;
   v_free := genflow.free_slots(p_user_id);
+  v_now := genflow.clock();
+  if v_free = 0 then
+    -- Who comes back to an earlier place takes the slot of the user's last ready job, which keeps its own. Else half a
+    -- second of delay would cost a whole round: the next job, at the end of the order, has taken the slot meanwhile.
+    for v_kept_order in
+      select ready_order from public.generation_jobs
+        where user_id = p_user_id and status = 'queued' and ready_at is null and ready_order is not null
+          and (not_before is null or not_before <= v_now)
+        order by ready_at, ready_order, created_at, id
+    loop
+      update public.generation_jobs set ready_at = null
+        where id = (select id from public.generation_jobs
+          where user_id = p_user_id and status = 'queued' and ready_at is not null and ready_order > v_kept_order
+          order by ready_order desc, id desc limit 1);
+      exit when not found;
+      v_free := v_free + 1;
+    end loop;
+  end if;
   if v_free <= 0 then
     return 0;
   end if;
-  v_now := genflow.clock();
   -- One by one: a limit that comes as a parameter counts as a tenth of the table, which is then joined as a whole.
   for v_job_id in
     -- Who kept a place comes first, then who has waited longest.

@@ -91,6 +91,7 @@ language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_day date := (p_now at time zone 'UTC')::date;
+  v_first_day date := date_trunc('month', v_day)::date;
   v_settings genflow.settings;
   v_today genflow.spend;
   v_month_credits bigint;
@@ -103,11 +104,13 @@ begin
     -- Nothing to guard: the day's row is locked only when it is written, at the start's end.
     return null;
   end if;
-  insert into genflow.spend (day) values (v_day) on conflict (day) do nothing;
+  -- The month's first day stands for the month: two starts on either side of midnight must see each other.
+  insert into genflow.spend (day) values (v_first_day), (v_day) on conflict (day) do nothing;
+  perform 1 from genflow.spend where day = v_first_day for no key update;
   perform 1 from genflow.spend where day = v_day for no key update;
   select * into v_today from genflow.spend where day = v_day;
   select sum(credits), sum(starts) into v_month_credits, v_month_starts
-    from genflow.spend where day >= date_trunc('month', v_day)::date and day <= v_day;
+    from genflow.spend where day >= v_first_day and day < v_first_day + interval '1 month';
   v_cap := case
     when v_month_credits + p_credits > v_settings.max_credits_per_month then 'project_credits_per_month'
     when v_month_starts + 1 > v_settings.max_starts_per_month then 'project_starts_per_month'
@@ -122,7 +125,7 @@ begin
     jsonb_build_object('cap', v_cap, 'retryAfterSeconds', greatest(1, ceil(extract(epoch from v_until - p_now)))::integer));
 end $$;
 comment on function genflow.spend_refusal(integer, timestamptz) is
-  'The project''s guard against spending without end. Locks the day''s row, last in the lock order; null if there is room. Names the cap, not its height: that is the operator''s.';
+  'The project''s guard against spending without end. Locks the month''s first row and the day''s, last in the lock order; null if there is room. Names the cap, not its height: that is the operator''s.';
 
 create function genflow.admission_refusal(p_user_id uuid, p_price integer, p_expected_seconds integer, p_tokens double precision, p_now timestamptz)
 returns jsonb

@@ -96,16 +96,26 @@ comment on function genflow.begin_attempt(public.generation_jobs, uuid, smallint
 create function genflow.demote(p_user_id uuid, p_jobs integer) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
+declare
+  v_job_ids uuid[];
+  v_places integer;
 begin
-  -- Without their places: a user whose cap was lowered from fifty to two would else have fifty turns before everybody's first.
-  update public.generation_jobs set ready_at = null, ready_order = null
-    where id = any (array(
-      select id from public.generation_jobs
-        where user_id = p_user_id and status = 'queued' and ready_at is not null
-        order by ready_order desc, id desc limit p_jobs));
+  v_job_ids := array(
+    select id from public.generation_jobs
+      where user_id = p_user_id and status = 'queued' and ready_at is not null
+      order by ready_order desc, id desc limit p_jobs);
+  update public.generation_jobs set ready_at = null where id = any (v_job_ids);
+  -- Ready and kept places together are no more than there are slots: a user whose cap was lowered from fifty to two
+  -- would else have fifty turns before everybody's first.
+  v_places := genflow.running_cap(p_user_id) - (
+    select count(*) from public.generation_jobs
+      where user_id = p_user_id and status = 'queued' and ready_order is not null and id <> all (v_job_ids));
+  update public.generation_jobs set ready_order = null
+    where id = any (v_job_ids) and id <> all (array(
+      select id from public.generation_jobs where id = any (v_job_ids) order by ready_order, id limit greatest(0, v_places)));
 end $$;
 comment on function genflow.demote(uuid, integer) is
-  'Takes the turn away from the last of the user''s ready jobs: more were ready than a lowered cap has slots. They wait for a slot as if they had just come.';
+  'Takes the turn away from the last of the user''s ready jobs: more are ready than there are slots, since a cap was lowered or a closed attempt was reopened. They keep their places as far as their user has slots.';
 
 -- The lock is one statement and what it protects is read in later ones: a statement's snapshot is older than its wait.
 create or replace function public.claim_generations(p_claim_id uuid, p_limit integer) returns jsonb

@@ -125,11 +125,9 @@ begin
   if p_attempt_id is not null then
     return array(select id from genflow.attempts where id = p_attempt_id and next_persist_at <= p_now);
   end if;
-  return array(select due.id from (
-      select id, user_id from genflow.attempts where next_persist_at <= p_now order by next_persist_at, id limit p_limit) due
-    order by due.user_id, due.id);
+  return array(select id from genflow.attempts where next_persist_at <= p_now order by next_persist_at, id limit p_limit);
 end $$;
-comment on function genflow.due_persists(integer, uuid, timestamptz) is 'Delivered attempts whose storing is due, in the order in which their accounts are locked; or the one that is named, if it is.';
+comment on function genflow.due_persists(integer, uuid, timestamptz) is 'Delivered attempts whose storing is due, longest first; or the one that is named, if it is.';
 
 create or replace function public.claim_persists(p_claim_id uuid, p_limit integer, p_attempt_id uuid default null) returns jsonb
 language plpgsql volatile security definer set search_path = ''
@@ -143,13 +141,23 @@ declare
   v_job_id uuid;
   v_user_id uuid;
   v_last_index integer;
+  v_claimed integer := 0;
+  v_max_passed_over constant integer := 50;
 begin
   if exists (select 1 from genflow.attempts where persist_claim_id = p_claim_id) then
     return jsonb_build_object('claims', genflow.persists_json(p_claim_id));
   end if;
   select persist_lease_seconds, runtime_wall_clock_seconds into v_lease_seconds, v_wall_clock_seconds from genflow.settings where singleton;
-  foreach v_attempt_id in array genflow.due_persists(p_limit, p_attempt_id, genflow.clock()) loop
-    continue when not genflow.lock_attempt(v_attempt_id);
+  foreach v_attempt_id in array genflow.due_persists(p_limit + v_max_passed_over, p_attempt_id, genflow.clock()) loop
+    exit when v_claimed >= p_limit;
+    if p_attempt_id is not null then
+      continue when not genflow.lock_attempt(v_attempt_id);
+    else
+      -- Whoever wants just any does not wait for a busy account, and so may take them in any order.
+      perform 1 from genflow.accounts where user_id = (select user_id from genflow.attempts where id = v_attempt_id)
+        for no key update skip locked;
+      continue when not found;
+    end if;
     v_now := genflow.clock();
     v_lease := genflow.new_id();
     update genflow.attempts a
@@ -160,6 +168,7 @@ begin
       where a.id = v_attempt_id and a.next_persist_at <= v_now and j.id = a.job_id and j.status = 'persisting' and j.attempt_id = a.id
       returning j.id, j.user_id, least(j.num_images::integer, cardinality(a.output_urls)) - 1 into v_job_id, v_user_id, v_last_index;
     continue when not found;
+    v_claimed := v_claimed + 1;
     -- Whatever is stored under this lease but never recorded is removed, once nobody can be writing it any more.
     for v_index in 0 .. v_last_index loop
       if not exists (select 1 from public.generation_images where job_id = v_job_id and index = v_index) then

@@ -42,11 +42,12 @@ end $$;
 comment on function genflow.unneeded_inputs(text[], timestamptz) is
   'Which of these uploads are old enough, named by no live job and by none that ended in the last retry_days, and not yet queued for removal.';
 
-create function genflow.lock_owners(p_names text[]) returns void
+create function genflow.lock_owners(p_names text[]) returns text[]
 language plpgsql volatile security definer set search_path = ''
 as $$
 declare
   v_owner uuid;
+  v_busy text[] := array[]::text[];
 begin
   for v_owner in
     select distinct split_part(name, '/', 1)::uuid as owner from unnest(p_names) name
@@ -56,13 +57,19 @@ begin
   loop
     -- A user whose first start is under way has no account that could be seen yet, so a known user gets one here.
     -- Nobody else does.
-    if exists (select from genflow.accounts where user_id = v_owner) or exists (select from auth.users where id = v_owner) then
+    if exists (select from genflow.accounts where user_id = v_owner) then
+      perform 1 from genflow.accounts where user_id = v_owner for no key update skip locked;
+      if not found then
+        v_busy := v_busy || v_owner::text;
+      end if;
+    elsif exists (select from auth.users where id = v_owner) then
       perform genflow.lock_account(v_owner);
     end if;
   end loop;
+  return array(select name from unnest(p_names) name where split_part(name, '/', 1) <> all (v_busy));
 end $$;
 comment on function genflow.lock_owners(text[]) is
-  'Takes the account locks of the users in whose folders these objects are, in ascending order. Names of no user''s folder are passed over.';
+  'Takes the account locks of the users in whose folders these objects are, in ascending order, without waiting for any. Answers the names but for those whose owner''s lock is not to be had.';
 
 create function genflow.purge_inputs() returns integer
 language plpgsql volatile security definer set search_path = ''
@@ -80,7 +87,7 @@ begin
     where bucket_id = 'generation-inputs' and name > v_seen_to order by name limit v_batch);
   v_unneeded := genflow.unneeded_inputs(v_names, v_now);
   if cardinality(v_unneeded) > 0 then
-    perform genflow.lock_owners(v_unneeded);
+    v_unneeded := genflow.lock_owners(v_unneeded);
     -- Looked at again: a start may have named one before its owner's lock was had. One that begins from here on
     -- waits for the lock and finds the removal queued.
     v_unneeded := genflow.unneeded_inputs(v_unneeded, v_now);

@@ -371,8 +371,11 @@ begin
     v_last := v_user_id;
     -- A look without the lock may be out of date: then who changed it promotes under the lock, or the next sweep sees it.
     if genflow.promotion_due(v_user_id, v_now) then
-      perform genflow.lock_account(v_user_id);
-      perform genflow.promote(v_user_id);
+      -- Whoever holds the account promotes at his end, or is looked at again in the next sweep; nobody else waits for him.
+      perform 1 from genflow.accounts where user_id = v_user_id for no key update skip locked;
+      if found then
+        perform genflow.promote(v_user_id);
+      end if;
       v_users := v_users + 1;
     end if;
   end loop;
@@ -385,13 +388,25 @@ comment on function genflow.sweep_promotions() is
 create function genflow.promotion_due(p_user_id uuid, p_now timestamptz) returns boolean
 language plpgsql stable security definer set search_path = ''
 as $$
+declare
+  v_free integer := genflow.free_slots(p_user_id);
 begin
-  return genflow.free_slots(p_user_id) > 0 and exists (
-    select 1 from public.generation_jobs
-      where user_id = p_user_id and status = 'queued' and ready_at is null and (not_before is null or not_before <= p_now)
-      order by ready_at, ready_order, created_at, id limit 1);
+  if v_free > 0 then
+    return exists (
+      select 1 from public.generation_jobs
+        where user_id = p_user_id and status = 'queued' and ready_at is null and (not_before is null or not_before <= p_now)
+        order by ready_at, ready_order, created_at, id limit 1);
+  end if;
+  -- Or a job that comes back to an earlier place than the user's last ready one.
+  return v_free = 0 and coalesce(
+    (select ready_order from public.generation_jobs
+      where user_id = p_user_id and status = 'queued' and ready_at is null and ready_order is not null
+        and (not_before is null or not_before <= p_now)
+      order by ready_at, ready_order, created_at, id limit 1)
+    < (select max(ready_order) from public.generation_jobs
+      where user_id = p_user_id and status = 'queued' and ready_at is not null), false);
 end $$;
-comment on function genflow.promotion_due(uuid, timestamptz) is 'Whether the user has a free slot and a waiting job whose delay is over, as far as can be seen without the account''s lock.';
+comment on function genflow.promotion_due(uuid, timestamptz) is 'Whether the user has a waiting job whose delay is over and a slot for it, free or held by a job that is later in turn, as far as can be seen without the account''s lock.';
 
 revoke execute on function genflow.measure_model(text, timestamptz), genflow.mark_queue(), genflow.keep_estimates(), genflow.promotion_due(uuid, timestamptz),
   genflow.ready_ahead(timestamptz, uuid), genflow.own_ahead(uuid, timestamptz, timestamptz, uuid, timestamptz),

@@ -1,5 +1,39 @@
 -- The sweep, with what it keeps besides: estimates for the queue, and reference images that nothing needs any more.
 
+-- One account that somebody holds for long, such as an operator's open transaction, must not stop the sweep for all.
+create or replace function genflow.sweep_batch(p_job_ids uuid[], p_step text) returns integer
+language plpgsql volatile security definer set search_path = '' set lock_timeout = '200ms'
+as $$
+declare
+  v_job_id uuid;
+  v_user_id uuid;
+  v_busy_user_id uuid;
+  v_moved integer := 0;
+begin
+  for v_job_id, v_user_id in select id, user_id from public.generation_jobs where id = any (p_job_ids) order by user_id, id loop
+    continue when v_user_id = v_busy_user_id;
+    begin
+      if genflow.lock_job(v_job_id) then
+        v_moved := v_moved + case p_step
+          when 'leases' then genflow.end_lease(v_job_id)
+          when 'deadlines' then genflow.end_deadline(v_job_id)
+          when 'unknowns' then genflow.end_unknown(v_job_id)
+          when 'attempts' then genflow.end_attempts(v_job_id)
+        end;
+      end if;
+    exception
+      when lock_not_available then
+        -- The next sweep finds it again.
+        v_busy_user_id := v_user_id;
+      when others then
+        raise warning 'genflow.sweep: step % left job % where it is: %', p_step, v_job_id, sqlerrm;
+    end;
+  end loop;
+  return v_moved;
+end $$;
+comment on function genflow.sweep_batch(uuid[], text) is
+  'Carries one step out for each of these jobs under its locks. Who holds an account longer than 200 ms keeps its user''s jobs for the next sweep, and nobody else''s.';
+
 -- Attempts find their job by its key; their other lines are as before.
 create or replace function genflow.sweep_step(p_step text) returns integer
 language plpgsql volatile security definer set search_path = ''

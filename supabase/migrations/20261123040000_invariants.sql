@@ -5,7 +5,7 @@ create schema ops;
 comment on schema ops is 'For operators: what to look at and what to do. Not exposed by the API.';
 revoke all on schema ops from public, anon, authenticated, service_role;
 
--- A cap in force is the one that was set before a claim, so it is known since when each one stands. The columns are
+-- A cap in force is the one that was committed before a claim, so it is known since when each one stands. The columns are
 -- written by whoever sets a cap, never by the kernel: its updates do not name the caps, so no trigger fires for them.
 alter table genflow.provider add column running_cap_at timestamptz not null default genflow.clock();
 alter table genflow.settings add column user_running_cap_at timestamptz not null default genflow.clock();
@@ -127,15 +127,16 @@ select 5, 'what belongs to a job belongs to its user', j.user_id, j.id, jsonb_bu
     union all select 'prompt', p.user_id from public.generation_prompts p where p.job_id = j.id) of_job
   where of_job.user_id is distinct from j.user_id
 union all
+-- A cap is set a moment before it is committed.
 select 6, 'no claim is made over the provider''s cap', o.user_id, o.job_id, jsonb_build_object('cap', p.running_cap, 'open', c.count)
-  from open_attempts o join genflow.provider p on p.singleton and o.claimed_at > p.running_cap_at cross join lateral (
+  from open_attempts o join genflow.provider p on p.singleton and o.claimed_at > p.running_cap_at + interval '1 minute' cross join lateral (
     select count(*) from open_attempts earlier where earlier.claimed_at <= o.claimed_at) c
   where c.count > p.running_cap
 union all
 select 6, 'no claim is made over its user''s cap', o.user_id, o.job_id, jsonb_build_object('cap', coalesce(u.running_cap, s.user_running_cap), 'open', c.count)
   from open_attempts o join genflow.accounts u on u.user_id = o.user_id cross join genflow.settings s cross join lateral (
     select count(*) from open_attempts earlier where earlier.user_id = o.user_id and earlier.claimed_at <= o.claimed_at) c
-  where o.claimed_at > greatest(u.running_cap_at, s.user_running_cap_at) and c.count > coalesce(u.running_cap, s.user_running_cap)
+  where o.claimed_at > greatest(u.running_cap_at, s.user_running_cap_at) + interval '1 minute' and c.count > coalesce(u.running_cap, s.user_running_cap)
 union all
 -- Claims pass over accounts that are locked, and come back for them at once.
 select 7, 'no ready job is passed over', j.user_id, j.id, jsonb_build_object('ready_order', j.ready_order)

@@ -3,7 +3,7 @@ import { openDatabase } from "./database.ts";
 import { createScenario, startArguments } from "./scenario.ts";
 
 const db = await openDatabase();
-const { sql } = db;
+const { kernel, sql } = db;
 const scenario = createScenario(db);
 
 const grant = (userId: string, credits: number, reference: string) =>
@@ -124,4 +124,30 @@ test("200 starts at once with credits for 10 of them: 10 are accepted, 190 are t
     { kind: "reserve", entries: 10, jobs: 10, credits: -20 },
   ]);
   expect(await sql`select from public.generation_jobs`).toHaveLength(10);
+});
+
+test("two starts on either side of midnight see each other's share of the month", async () => {
+  await db.settings({ max_starts_per_month: 1 });
+  const [earlyId, lateId] = [await db.addUser(), await db.addUser()];
+  // The middle of a month, so that both are in the same.
+  const [row] = await sql<{ seconds: number }[]>`
+    select extract(epoch from date_trunc('month', genflow.clock(), 'UTC') + interval '1 month 15 days' - interval '1 second' - genflow.clock())::float8 as seconds`;
+  await db.advance(row!.seconds);
+  const { idempotencyKey, requestHash, request, traceId } = startArguments(earlyId);
+  const [late] = await db.asRole("service_role", { role: "service_role" }, async (starting) => {
+    await starting`select public.start_generation(${earlyId}, ${idempotencyKey}, ${requestHash},
+      ${starting.json(request as Record<string, string>)}, ${traceId})`;
+    await db.advance(2);
+    const late = kernel.start(startArguments(lateId));
+    await expect.poll(async () =>
+      (await sql`
+      select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`).length, {
+      interval: 5,
+    }).toBe(1);
+    return [late] as const;
+  });
+  expect(await late).toMatchObject({
+    ok: false,
+    error: { code: "spend_limit_reached", cap: "project_starts_per_month" },
+  });
 });

@@ -234,3 +234,37 @@ test("a sweep stops after its seconds and leaves the rest to the next", async ()
     "drop function genflow.clock(); alter function genflow.steady_clock() rename to clock; drop sequence genflow.flying",
   );
 });
+
+test("who holds an account keeps its user's jobs from the sweep, and nobody else's", async () => {
+  const userIds = [await db.addUser(), await db.addUser(), await db.addUser()].toSorted();
+  for (const userId of userIds) {
+    await scenario.delivered(userId);
+    await scenario.start(userId);
+  }
+  await db.advance(90_000);
+  const ended = async () =>
+    (await sql<
+      { user_id: string }[]
+    >`select distinct user_id from public.generation_jobs where ended_at is not null`)
+      .map((row) => row.user_id).toSorted();
+  await sql.begin(async (holding) => {
+    await holding`select genflow.lock_account(${userIds[0]!})`;
+    expect(await db.sweep()).toEqual([]);
+    expect(await ended()).toEqual(userIds.slice(1));
+  });
+  await db.sweep();
+  expect(await ended()).toEqual(userIds);
+});
+
+test("whoever stores just any due job passes over one whose account is busy", async () => {
+  const [busyId, freeId] = [await db.addUser(), await db.addUser()];
+  const [busy, free] = [await scenario.delivered(busyId), await scenario.delivered(freeId)];
+  await sql.begin(async (holding) => {
+    await holding`select genflow.lock_account(${busyId})`;
+    const { claims } = await kernel.claimPersists(randomUUID(), 1);
+    expect(claims.map((claim) => claim.attemptId)).toEqual([free.attemptId]);
+  });
+  expect((await kernel.claimPersists(randomUUID(), 1)).claims.map((claim) => claim.attemptId)).toEqual([
+    busy.attemptId,
+  ]);
+});

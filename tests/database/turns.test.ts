@@ -84,6 +84,22 @@ test("a job that failed and waits for its delay loses its turn, keeps its place 
   expect((await scenario.claim(2)).map((claim) => claim.jobId)).toEqual([sent.jobId, other]);
 });
 
+test("who comes back to his place takes the slot of his user's next job, which comes right after him", async () => {
+  await db.fixRandom(0.1);
+  await db.settings({ user_running_cap: 1 });
+  const userId = await db.addUser();
+  const first = await scenario.sent(userId);
+  const others = [await scenario.start(await db.addUser()), await scenario.start(await db.addUser())];
+  const next = await scenario.start(userId);
+  await scenario.record(first, { kind: "rejected", class: "provider_error" });
+  expect(await scenario.job(next)).toMatchObject({ ready_at: expect.any(Date) });
+  const placed = (await scenario.job(next))["ready_order"];
+  await db.advance(60);
+  await db.sweep();
+  expect(await scenario.job(next)).toMatchObject({ ready_at: null, ready_order: placed });
+  expect((await scenario.claim()).map((claim) => claim.jobId)).toEqual([first.jobId, ...others]);
+});
+
 test("a claim names the users whose account is busy, passes over them and does not wait", async () => {
   const [busyId, freeId] = [await db.addUser(), await db.addUser()];
   for (const userId of [busyId, busyId, freeId]) await scenario.start(userId);

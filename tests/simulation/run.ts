@@ -87,6 +87,9 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     random.pick([2, 3, 8])
   }, start_burst = 10, starts_per_minute = ${random.pick([10, 60])}`;
 
+  await database.sql`update genflow.settings set user_running_cap_at = '-infinity'`;
+  await database.sql`update genflow.provider set running_cap_at = '-infinity'`;
+
   const machine = createMachine({
     time,
     random,

@@ -36,8 +36,18 @@ export function readyJobs(model: Model): Job[] {
 /** Jobs that kept a place first, then by age: as many become ready as there are free slots. */
 export function promote(model: Model, userId: string): void {
   const jobs = jobsOf(model, userId).filter((job) => job.status === "queued");
-  const free = runningCap(model, userId) - occupied(model, userId) - jobs.filter((job) => job.isReady).length;
-  const due = jobs.filter((job) => !job.isReady && (job.notBefore === null || job.notBefore <= model.now));
+  let free = runningCap(model, userId) - occupied(model, userId) - jobs.filter((job) => job.isReady).length;
+  const isDue = (job: Job) => !job.isReady && (job.notBefore === null || job.notBefore <= model.now);
+  if (free === 0) {
+    // Who comes back to an earlier place takes the slot of the last of those that are later.
+    for (const back of jobs.filter((job) => isDue(job) && job.place !== null).sort(byPlace)) {
+      const last = readyJobs(model).findLast((job) => job.userId === userId);
+      if (last === undefined || byPlace(last, back) <= 0) break;
+      last.isReady = false;
+      free++;
+    }
+  }
+  const due = jobs.filter(isDue);
   due.sort((one, other) =>
     one.place && other.place
       ? byPlace(one, other) || one.age - other.age
@@ -58,14 +68,16 @@ export function keepsPlace(model: Model, userId: string): boolean {
   return kept.length < runningCap(model, userId);
 }
 
-/** After a cap was lowered: the last of those ready beyond it wait as if they had just come. */
+/** The last of those ready beyond the cap wait; their places are kept as far as there are slots. */
 function demote(model: Model, userId: string): void {
   const ready = readyJobs(model).filter((job) => job.userId === userId);
   const over = occupied(model, userId) + ready.length - runningCap(model, userId);
-  for (const job of ready.toReversed().slice(0, Math.max(0, over))) {
-    job.isReady = false;
-    job.place = null;
-  }
+  const last = ready.slice(ready.length - Math.max(0, over));
+  for (const job of last) job.isReady = false;
+  const others = jobsOf(model, userId).filter((job) =>
+    job.status === "queued" && job.place !== null && !last.includes(job)
+  );
+  for (const job of last.slice(Math.max(0, runningCap(model, userId) - others.length))) job.place = null;
 }
 
 export interface Claimed {
