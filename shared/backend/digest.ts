@@ -1,4 +1,7 @@
-// SHA-256 and HMAC-SHA256 as lower-case hex, on Web Crypto.
+// SHA-256 and HMAC-SHA256 as lower-case hex, on Web Crypto; in pieces on Node's, for Web Crypto wants all at once.
+
+// @ts-types="./node-crypto.d.ts"
+import { createHash } from "node:crypto";
 
 function toHex(buffer: ArrayBuffer): string {
   return Array.from(new Uint8Array(buffer), (byte) => byte.toString(16).padStart(2, "0")).join("");
@@ -6,6 +9,17 @@ function toHex(buffer: ArrayBuffer): string {
 
 export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
   return toHex(await crypto.subtle.digest("SHA-256", bytes));
+}
+
+export interface Digest {
+  update(chunk: Uint8Array): void;
+  /** Once, at the end. */
+  hex(): string;
+}
+
+export function sha256InPieces(): Digest {
+  const hash = createHash("sha256");
+  return { update: (chunk) => void hash.update(chunk), hex: () => hash.digest("hex") };
 }
 
 export async function hmacHex(secret: string, text: string): Promise<string> {

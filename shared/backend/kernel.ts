@@ -76,6 +76,8 @@ export type SubmissionOutcome =
   | { kind: "rejected"; class: string; retryAfterSeconds?: number }
   | { kind: "unknown"; cause: string };
 const Recorded = z.object({ recorded: z.boolean() });
+/** The tasks are those of a job that was canceled meanwhile. */
+const RecordedSubmission = Recorded.extend({ tellTaskIds: z.array(z.string()) });
 
 export interface SettledResult {
   status: string;
@@ -132,6 +134,21 @@ const Polls = z.object({
   polls: z.array(Poll),
   listings: z.array(Listing),
 });
+
+const ThumbnailClaim = z.object({
+  imageId: z.uuid(),
+  jobId: z.uuid(),
+  index: z.number().int(),
+  traceId: z.string(),
+  path: z.string(),
+  thumbPath: z.string(),
+  maxPixels: z.number().int(),
+});
+export type ThumbnailClaim = z.infer<typeof ThumbnailClaim>;
+const Thumbnails = z.object({ thumbnails: z.array(ThumbnailClaim) });
+
+/** What a try came to. A failure is for good: a word for why there will be no thumbnail. */
+export type ThumbnailOutcome = { thumbhash: string } | { failure: string };
 
 const Purges = z.object({
   purges: z.array(z.object({ id: z.uuid(), bucketId: z.string(), path: z.string() })),
@@ -201,7 +218,11 @@ export function createKernel(rpc: Rpc) {
       }, Go),
 
     recordSubmission: (attemptId: string, sendId: string, outcome: SubmissionOutcome) =>
-      ask("record_submission", { p_attempt_id: attemptId, p_send_id: sendId, p_outcome: outcome }, Recorded),
+      ask(
+        "record_submission",
+        { p_attempt_id: attemptId, p_send_id: sendId, p_outcome: outcome },
+        RecordedSubmission,
+      ),
 
     recordListing: (
       attemptId: string,
@@ -233,6 +254,12 @@ export function createKernel(rpc: Rpc) {
 
     claimPolls: (claimId: string, limit: number, attemptId: string | null = null) =>
       ask("claim_polls", { p_claim_id: claimId, p_limit: limit, p_attempt_id: attemptId }, Polls),
+
+    claimThumbnails: (claimId: string, limit: number) =>
+      ask("claim_thumbnails", { p_claim_id: claimId, p_limit: limit }, Thumbnails),
+
+    recordThumbnail: (imageId: string, outcome: ThumbnailOutcome) =>
+      ask("record_thumbnail", { p_image_id: imageId, p_thumbnail: outcome }, Recorded),
 
     claimPurges: (claimId: string, limit: number) =>
       ask("claim_purges", { p_claim_id: claimId, p_limit: limit }, Purges),

@@ -33,7 +33,7 @@ const fields = {
   /** When it began, ISO 8601 in UTC. */
   at: matching(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/),
   kind: oneOf("request", "step"),
-  function: oneOf("start-generation", "cancel", "wavespeed-webhook", "sweep"),
+  function: oneOf("start-generation", "cancel", "wavespeed-webhook", "sweep", "thumbnail"),
   /** Of a step. */
   step: oneOf(
     "dispatch",
@@ -45,6 +45,9 @@ const fields = {
     "persists",
     "persist",
     "store_image",
+    "thumbnails",
+    "wake_thumbnails",
+    "thumbnail",
     "purges",
     "balance",
     "sweep",
@@ -102,6 +105,7 @@ const fields = {
   polls: count,
   listings: count,
   persists: count,
+  thumbnails: count,
   purges: count,
   balances: count,
   predictions: count,

@@ -1,14 +1,17 @@
-// Fetches one output of the provider. Its addresses are untrusted: https only, no private or literal hosts, each
-// redirect checked like the first address, a cap on size, and the bytes must be a whole picture before they count.
+// Opens one output of the provider. Its addresses are untrusted: https only, no private or literal hosts, each
+// redirect checked like the first address. What is there becomes a stream; see picture-stream.ts.
 
-import { type ImageFacts, readImage } from "./image-facts.ts";
+import { openPicture, type PictureStream } from "./picture-stream.ts";
 
 export type Output =
-  | { kind: "image"; bytes: Uint8Array<ArrayBuffer>; facts: ImageFacts }
-  /** It will not be there later either. */
-  | { kind: "unusable"; reason: string }
-  /** Perhaps later. */
-  | { kind: "unavailable"; reason: string };
+  | { kind: "image"; picture: PictureStream }
+  | OutputFault;
+
+export interface OutputFault {
+  /** `unusable`: it will not be there later either. `unavailable`: perhaps later. */
+  kind: "unusable" | "unavailable";
+  reason: string;
+}
 
 export interface OutputRequest {
   url: string;
@@ -18,7 +21,6 @@ export interface OutputRequest {
   signal: AbortSignal;
 }
 
-export const maxOutputBytes = 32 * 1024 * 1024;
 const maxRedirects = 3;
 const goneStatuses: ReadonlySet<number> = new Set([401, 403, 404, 410]);
 const redirectStatuses: ReadonlySet<number> = new Set([301, 302, 303, 307, 308]);
@@ -36,7 +38,8 @@ export function isAllowedOutput(url: URL, trustedOrigin: string | null): boolean
   return !isLiteral && name.includes(".") && !privateName.test(name);
 }
 
-export async function fetchOutput(request: OutputRequest): Promise<Output> {
+/** Reads as far as the picture's header. The rest is read as the picture's stream is, and must be closed. */
+export async function openOutput(request: OutputRequest): Promise<Output> {
   let url = request.url;
   for (let hop = 0; hop <= maxRedirects; hop++) {
     if (!URL.canParse(url) || !isAllowedOutput(new URL(url), request.trustedOrigin)) {
@@ -50,46 +53,21 @@ export async function fetchOutput(request: OutputRequest): Promise<Output> {
       return { kind: "unavailable", reason: "network" };
     }
     const location = response.headers.get("location");
-    if (!redirectStatuses.has(response.status) || location === null) return await readResponse(response);
-    await response.body?.cancel();
+    if (!redirectStatuses.has(response.status) || location === null) return await openResponse(response);
+    await dismiss(response);
     url = URL.canParse(location, url) ? new URL(location, url).href : "";
   }
   return { kind: "unusable", reason: "too_many_redirects" };
 }
 
-async function readResponse(response: Response): Promise<Output> {
-  if (!response.ok) {
-    await response.body?.cancel();
-    const kind = goneStatuses.has(response.status) ? "unusable" : "unavailable";
-    return { kind, reason: `http_${response.status}` };
-  }
-  const bytes = await readCapped(response);
-  if (typeof bytes === "string") {
-    return { kind: bytes === "too_large" ? "unusable" : "unavailable", reason: bytes };
-  }
-  const facts = readImage(bytes);
-  return facts === null ? { kind: "unusable", reason: "not_a_whole_image" } : { kind: "image", bytes, facts };
+async function openResponse(response: Response): Promise<Output> {
+  if (response.ok) return await openPicture(response);
+  await dismiss(response);
+  const kind = goneStatuses.has(response.status) ? "unusable" : "unavailable";
+  return { kind, reason: `http_${response.status}` };
 }
 
-async function readCapped(response: Response): Promise<Uint8Array<ArrayBuffer> | "too_large" | "truncated"> {
-  const declared = response.headers.get("content-length");
-  const isEncoded = response.headers.has("content-encoding");
-  if (declared !== null && Number(declared) > maxOutputBytes) {
-    await response.body?.cancel();
-    return "too_large";
-  }
-  const chunks: Uint8Array<ArrayBuffer>[] = [];
-  let size = 0;
-  try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.byteLength;
-      if (size > maxOutputBytes) return "too_large";
-      chunks.push(chunk);
-    }
-  } catch {
-    // A connection that broke: the rest may come another time.
-    return "truncated";
-  }
-  if (declared !== null && !isEncoded && Number(declared) !== size) return "truncated";
-  return new Uint8Array(await new Blob(chunks).arrayBuffer());
+async function dismiss(response: Response): Promise<void> {
+  // A connection that breaks now has nothing left to tell.
+  await response.body?.cancel().catch(() => {});
 }

@@ -1,11 +1,12 @@
-// Stores what the provider delivered: fetch, check, upload under the lease's own path, record. A picture counts when
-// it is recorded; whatever a lost worker left behind unrecorded is purged.
+// Stores what the provider delivered: opens it, pipes it into an upload under the lease's own path, records it. A
+// picture counts when it is recorded; whatever else was left under that path, by a lost worker or by an upload that
+// broke off, is purged.
 
-import { sha256Hex } from "./digest.ts";
 import type { Persist } from "./kernel.ts";
 import { errorFields, type Line } from "./log.ts";
 import type { Told } from "./log-fields.ts";
-import { fetchOutput } from "./output.ts";
+import { openOutput, type OutputFault } from "./output.ts";
+import type { Ending, PictureStream } from "./picture-stream.ts";
 import type { Backend } from "./ports.ts";
 
 export const picturesBucket = "generations";
@@ -41,7 +42,8 @@ function idsOf({ traceId, jobId, attemptId }: Persist): Told {
 async function persistImages(backend: Backend, claim: Persist, line: Line): Promise<void> {
   const signal = AbortSignal.timeout(Math.max(0, claim.leaseSeconds * 1000 - recordMarginMs));
   const failures: { index: number; permanent: boolean }[] = [];
-  // One after the other: two large pictures at once would not fit a function's memory.
+  // One after the other: each takes some 10 MB and a tenth of a second of the CPU time that a worker's requests share,
+  // and fills the line. Should the lease end before the last one, the first are recorded.
   for (const image of claim.images) {
     const failure = await backend.log.step(
       "store_image",
@@ -53,39 +55,77 @@ async function persistImages(backend: Backend, claim: Persist, line: Line): Prom
   line.add({ failures: failures.length });
   const { status } = await backend.kernel.complete(claim.attemptId, claim.leaseToken, failures);
   line.add({ job_status: status });
+  if (status === "completed") backend.wakeThumbnails(claim.images.length);
 }
 
+type Failure = "permanent" | "transient";
+
 async function persistImage(
-  { kernel, store, fetch, config }: Backend,
+  backend: Backend,
   claim: Persist,
   image: Persist["images"][number],
   signal: AbortSignal,
   line: Line,
-): Promise<"permanent" | "transient" | null> {
+): Promise<Failure | null> {
+  const { fetch, config } = backend;
   const trustedOrigin = new URL(config.wavespeedBaseUrl).origin;
-  const output = await fetchOutput({
+  const output = await openOutput({
     url: image.url,
     fetch,
     signal,
     trustedOrigin: trustedOrigin === providerOrigin ? null : trustedOrigin,
   });
-  if (output.kind !== "image") {
-    line.add({ outcome: output.kind, reason: output.reason });
-    return output.kind === "unusable" ? "permanent" : "transient";
-  }
+  if (output.kind !== "image") return told(line, output);
+  const { picture } = output;
   try {
-    await store.upload(picturesBucket, image.path, output.bytes, output.facts.contentType);
-    const { recorded } = await kernel.recordImage(claim.attemptId, claim.leaseToken, {
+    const ending = await uploadPicture(backend, image.path, picture, signal);
+    if (ending.kind !== "whole") return told(line, ending);
+    const { recorded } = await backend.kernel.recordImage(claim.attemptId, claim.leaseToken, {
       index: image.index,
-      ...output.facts,
-      bytes: output.bytes.byteLength,
-      sha256: await sha256Hex(output.bytes),
+      ...picture.facts,
+      bytes: ending.bytes,
+      sha256: ending.sha256,
       flagged: image.flagged,
     });
-    line.add({ outcome: recorded ? "stored" : "lease_lost", image_bytes: output.bytes.byteLength });
+    line.add({ outcome: recorded ? "stored" : "lease_lost", image_bytes: ending.bytes });
     return recorded ? null : "transient";
   } catch (error) {
     line.add({ outcome: "failed", ...errorFields(error) });
     return "transient";
+  } finally {
+    await picture.close();
   }
+}
+
+function told(line: Line, { kind, reason }: OutputFault): Failure {
+  line.add({ outcome: kind, reason });
+  return kind === "unusable" ? "permanent" : "transient";
+}
+
+/** Answers "whole" only for what Storage has all of. */
+async function uploadPicture(
+  { store }: Backend,
+  path: string,
+  { stream, declaredBytes, facts, ending }: PictureStream,
+  signal: AbortSignal,
+): Promise<Ending> {
+  const body = { stream, bytes: declaredBytes, contentType: facts.contentType };
+  let uploaded: "stored" | "taken";
+  try {
+    uploaded = await store.upload(picturesBucket, path, body, signal);
+  } catch (error) {
+    const ended = ending();
+    // The upload failed because the picture did.
+    if (ended !== null && ended.kind !== "whole") return ended;
+    throw error;
+  }
+  // A path is one lease's, so this is what a repeated request or a broken upload left: not what was read here. The next
+  // lease has a path of its own.
+  if (uploaded === "taken") return { kind: "unavailable", reason: "path_taken" };
+  const ended = ending();
+  if (ended === null) return { kind: "unavailable", reason: "upload_short" };
+  if (ended.kind !== "whole") return ended;
+  // An upload of unknown length that a gateway cut looks whole to Storage.
+  const storedBytes = await store.size(picturesBucket, path, signal);
+  return storedBytes === ended.bytes ? ended : { kind: "unavailable", reason: "upload_short" };
 }

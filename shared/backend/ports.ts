@@ -4,15 +4,28 @@ import type { Wavespeed } from "../wavespeed/mod.ts";
 import type { Kernel } from "./kernel.ts";
 import type { Log } from "./log.ts";
 
+/** What becomes an object. */
+export interface UploadBody {
+  /**
+   * Read as Storage takes it; a chunk may be gone once the next one is asked for. Where it errors the upload fails, so
+   * that no object is left.
+   */
+  stream: ReadableStream<Uint8Array<ArrayBuffer>>;
+  /** Its length where that is known beforehand: an upload that ends before or after it fails. */
+  bytes: number | null;
+  contentType: string;
+}
+
 /** Object storage, with rights over every bucket. */
 export interface Store {
-  /** `taken`: an object of that name is there already; it was not overwritten. */
-  upload(
-    bucket: string,
-    path: string,
-    bytes: Uint8Array<ArrayBuffer>,
-    contentType: string,
-  ): Promise<"stored" | "taken">;
+  /**
+   * `taken`: an object of that name is there already; it was not overwritten, and the body perhaps not read.
+   * Rejects where Storage refuses or cannot be reached, when the body errors, and with the signal; an object may be
+   * there even so, as after any answer that was lost.
+   */
+  upload(bucket: string, path: string, body: UploadBody, signal: AbortSignal): Promise<"stored" | "taken">;
+  /** The object's bytes as Storage counted them. Null: there is no such object. */
+  size(bucket: string, path: string, signal: AbortSignal): Promise<number | null>;
   /** Null: there is no such object. */
   download(bucket: string, path: string): Promise<Blob | null>;
   /** A URL that reads the object without credentials for `seconds`. Null: there is no such object. */
@@ -42,6 +55,11 @@ export interface Backend {
   /** Milliseconds since the epoch. */
   now: () => number;
   newId: () => string;
+  /**
+   * Has so many stored pictures drawn small, elsewhere: decoding may end the process that does it. Nothing is waited
+   * for and nothing comes back; what is lost on the way is the sweep's to find.
+   */
+  wakeThumbnails: (pictures: number) => void;
   log: Log;
   config: BackendConfig;
 }

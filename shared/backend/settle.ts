@@ -8,6 +8,9 @@ import type { Told } from "./log-fields.ts";
 import { persistAttempt } from "./persist.ts";
 import type { Backend } from "./ports.ts";
 
+/** A dispatch begun by then ends within the shortest wall clock, 150 s. */
+const budgetMs = 90_000;
+
 /** `attemptId` ties a task that no attempt knows yet; it is ignored where the task is known. */
 export async function settle(
   backend: Backend,
@@ -42,14 +45,16 @@ export async function followUp(backend: Backend, settled: Settled): Promise<void
     await dispatch(backend);
     return;
   }
+  const startedMs = backend.now();
   // The settled attempt has freed a slot of the provider's, which does not wait for the picture to be stored; the
   // stored picture frees one of its user's.
   const [, stored] = await Promise.allSettled([
     dispatch(backend),
     persistAttempt(backend, settled.attemptId),
   ]);
-  // A first dispatch that failed is told by its own line, and made up for here.
-  await dispatch(backend);
+  // A first dispatch that failed is told by its own line, and made up for here: but not so late that the isolate could
+  // be ended in the middle of a submit.
+  if (backend.now() - startedMs < budgetMs) await dispatch(backend);
   if (stored.status === "rejected") throw stored.reason;
 }
 

@@ -6,6 +6,7 @@ import { deliverInputs } from "./inputs.ts";
 import type { Claim, SubmissionOutcome } from "./kernel.ts";
 import { errorFields, type Line } from "./log.ts";
 import type { Backend } from "./ports.ts";
+import { tellProvider } from "./tell.ts";
 
 export function submit(backend: Backend, claim: Claim): Promise<void> {
   const { traceId, jobId, attemptId, attempt } = claim;
@@ -44,7 +45,9 @@ async function submitOnce(backend: Backend, claim: Claim, line: Line): Promise<v
     reason: outcome.kind === "unknown" ? outcome.cause : undefined,
     retry_after_seconds: outcome.kind === "rejected" ? outcome.retryAfterSeconds : undefined,
   });
-  await kernel.recordSubmission(claim.attemptId, sendId, outcome);
+  const { tellTaskIds } = await kernel.recordSubmission(claim.attemptId, sendId, outcome);
+  // Canceled while the POST was under way: only now is there a task to tell of.
+  if (tellTaskIds.length > 0) line.add({ provider_told: await tellProvider(backend, tellTaskIds, line) });
 }
 
 type Ready = { kind: "ready"; modelId: string; input: Record<string, unknown> };
@@ -60,7 +63,7 @@ async function prepareInput(backend: Backend, claim: Claim, line: Line): Promise
     return { kind: "refused", outcome: { kind: "rejected", class: "interrupted" } };
   }
   if (inputUrls === null) {
-    return { kind: "refused", outcome: { kind: "rejected", class: "input_unreachable" } };
+    return { kind: "refused", outcome: { kind: "rejected", class: "input_missing" } };
   }
   try {
     const model = ProviderModel.parse(claim.model);
@@ -70,7 +73,7 @@ async function prepareInput(backend: Backend, claim: Claim, line: Line): Promise
   } catch (error) {
     // The catalogue row cannot express what it allows, or the words are erased: it would fail again.
     line.add({ input_fault: "catalogue_fault", ...errorFields(error) });
-    return { kind: "refused", outcome: { kind: "rejected", class: "bad_input" } };
+    return { kind: "refused", outcome: { kind: "rejected", class: "unsendable" } };
   }
 }
 
@@ -100,7 +103,10 @@ function outcomeOf(submission: Submission): SubmissionOutcome {
     case "rejected":
       return {
         kind: "rejected",
-        class: submission.class,
+        // The client could not write it down, so the provider has said nothing.
+        class: submission.class === "bad_input" && submission.httpStatus === null
+          ? "unsendable"
+          : submission.class,
         ...(submission.retryAfterSeconds === undefined
           ? {}
           : { retryAfterSeconds: submission.retryAfterSeconds }),

@@ -11,6 +11,8 @@ import { purgeDue } from "./purge.ts";
 const budgetMs = 90_000;
 const batch = 10;
 const purgeBatch = 100;
+/** A round's share of what nobody came for: a backlog must not take the project's CPU from its users. */
+const maxThumbnails = 4;
 
 const steps: readonly [
   name: string,
@@ -22,11 +24,13 @@ const steps: readonly [
   ["balance", askBalance, Infinity],
   // Before the storing, which takes its time: what the polls have freed is used at once.
   ["submits", dispatch, maxSubmits],
+  // Before the storing, which wakes for its own.
+  ["thumbnails", wakeThumbnails, Infinity],
   ["persists", persistNext, 1],
   ["purges", (backend) => purgeDue(backend, purgeBatch), purgeBatch],
 ];
 
-/** Goes through every step until it has nothing due or the time is spent; a step that fails stops no other. */
+/** Goes round the steps, a batch of each, until none has anything due or the time is spent; one that fails stops no other. */
 export function sweep(backend: Backend): Promise<{ counts: Record<string, number>; errors: number }> {
   return backend.log.step("sweep", {}, (line) => sweepDue(backend, line));
 }
@@ -36,28 +40,30 @@ async function sweepDue(
   line: Line,
 ): Promise<{ counts: Record<string, number>; errors: number }> {
   const startedMs = backend.now();
-  const counts: Record<string, number> = {};
+  const counts: Record<string, number> = Object.fromEntries(steps.map(([name]) => [name, 0]));
   let errors = 0;
   const hasTime = () => backend.now() - startedMs < budgetMs;
-  for (const [name, step, batchSize] of steps) {
-    let done = 0;
-    let more = true;
-    while (more && hasTime()) {
+  let waiting = [...steps];
+  // In turns: a backlog of one kind must not keep another from its share of the time.
+  while (waiting.length > 0 && hasTime()) {
+    const unfinished: typeof waiting = [];
+    for (const step of waiting) {
+      if (!hasTime()) break;
+      const [name, work, batchSize] = step;
       try {
-        const moved = await step(backend, hasTime);
-        done += moved;
-        more = moved >= batchSize;
+        const moved = await work(backend, hasTime);
+        counts[name] = (counts[name] ?? 0) + moved;
+        if (moved >= batchSize) unfinished.push(step);
       } catch {
         // Told by the step's own line.
         errors++;
-        more = false;
       }
     }
-    counts[name] = done;
+    waiting = unfinished;
   }
-  const { polls, persists, submits, purges, balance } = counts;
+  const { polls, persists, submits, thumbnails, purges, balance } = counts;
   line.add({ outcome: errors === 0 ? "done" : "partly_failed" });
-  line.add({ polls, persists, submits, purges, balances: balance, errors });
+  line.add({ polls, persists, submits, thumbnails, purges, balances: balance, errors });
   await backend.kernel.recordSweep({ startedAt: new Date(startedMs).toISOString(), counts, errors });
   return { counts, errors };
 }
@@ -65,8 +71,22 @@ async function sweepDue(
 /** A stored job has freed one of its user's slots. */
 async function persistNext(backend: Backend, hasTime: () => boolean): Promise<number> {
   const stored = await persistDue(backend);
-  if (stored > 0 && hasTime()) await dispatch(backend);
+  if (stored > 0 && hasTime()) {
+    await dispatch(backend).catch(() => {
+      // Told by its own line; what is stored is stored, and there may be more of it.
+    });
+  }
   return stored;
+}
+
+function wakeThumbnails(backend: Backend): Promise<number> {
+  return backend.log.step("thumbnails", {}, async (line) => {
+    const { thumbnails = 0 } = await backend.kernel.workDue();
+    const woken = Math.min(thumbnails, maxThumbnails);
+    line.add({ thumbnails: woken });
+    if (woken > 0) backend.wakeThumbnails(woken);
+    return woken;
+  });
 }
 
 function askBalance({ kernel, provider, log }: Backend): Promise<number> {

@@ -140,6 +140,9 @@ isOneToOne: true
 "claim_purges":
 { Args: { "p_claim_id": string,"p_limit": number }; Returns: Json
                            },
+"claim_thumbnails":
+{ Args: { "p_claim_id": string,"p_limit": number }; Returns: Json
+                           },
 "complete_generation":
 { Args: { "p_attempt_id": string,"p_failures": Json,"p_lease_token": string }; Returns: Json
                            },
@@ -181,6 +184,9 @@ isOneToOne: true
                            },
 "record_sweep":
 { Args: { "p_sweep": Json }; Returns: undefined
+                           },
+"record_thumbnail":
+{ Args: { "p_image_id": string,"p_thumbnail": Json }; Returns: Json
                            },
 "set_favorite":
 { Args: { "p_favorite": boolean,"p_image_id": string }; Returns: Json

@@ -33,6 +33,11 @@ export const jobErrors = {
     title: "The picture could not be made.",
     action: "Retry; nothing was charged.",
   },
+  provider_down: {
+    retryable: true,
+    title: "The image service could not be reached.",
+    action: "Retry later; nothing was charged.",
+  },
   no_outputs: {
     retryable: true,
     title: "The provider returned no picture.",

@@ -12,6 +12,7 @@ export {
   hasEnded,
   terminalStatuses,
 } from "./generation.ts";
+export { Hold, type HoldReason, holdReasons } from "./hold.ts";
 export { type ExtrasOf, Problem, type ProblemExtras, problemOf } from "./problem.ts";
 export { type CapName, caps, type ProblemCode, type ProblemExtra, problems } from "./problems.ts";
 export { changeEvent, ChangeMessage, changeTopic } from "./push.ts";

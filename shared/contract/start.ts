@@ -2,6 +2,7 @@
 
 import * as z from "zod";
 import { GenerationJob } from "./generation.ts";
+import { Hold } from "./hold.ts";
 
 /** Larger bodies are refused: pictures go to Storage, never through here. */
 export const maxStartBytes = 64 * 1024;
@@ -54,6 +55,7 @@ export const StartRequest = Fields
   .refine(ratio.check, ratio.told);
 export type StartRequest = z.infer<typeof StartRequest>;
 
+/** Where a job stands, as of now: in start's answer, and again from `rpc("queue_position", { p_job_id })`. */
 export const Queue = z.object({
   /** Jobs ahead. */
   position: z.number().int().nonnegative(),
@@ -61,6 +63,8 @@ export const Queue = z.object({
   exact: z.boolean(),
   /** Rough seconds until the picture is made. */
   etaSeconds: z.number().int().nonnegative(),
+  /** Why nothing is claimed at the moment and until when; null when only the queue is in the way, or the job runs. */
+  hold: Hold.nullable(),
 });
 export type Queue = z.infer<typeof Queue>;
 

@@ -249,6 +249,26 @@ begin
     from public.generation_jobs where id = v_attempt.job_id);
 end $$;
 
+create function genflow.store_another(p_job_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+declare
+  v_attempt record;
+begin
+  select id, number, cardinality(output_urls) as outputs into v_attempt from genflow.attempts
+    where job_id = p_job_id and closed_how = 'delivered' and persists = 0
+    order by number desc limit 1;
+  if not found then
+    return false;
+  end if;
+  update public.generation_jobs set attempt_id = v_attempt.id where id = p_job_id;
+  update genflow.attempts set next_persist_at = genflow.clock() where id = v_attempt.id;
+  perform genflow.add_event(p_job_id, 'persisting', v_attempt.number, jsonb_build_object('outputs', v_attempt.outputs));
+  return true;
+end $$;
+comment on function genflow.store_another(uuid) is
+  'Where nothing of a delivery could be used: goes on with another attempt''s that came after it and was never looked at, if there is one.';
+
 create or replace function genflow.finish_job(p_job_id uuid) returns void
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -261,13 +281,13 @@ begin
   update genflow.attempts set next_persist_at = null where job_id = p_job_id and next_persist_at is not null;
   if v_images > 0 then
     perform genflow.end_job(p_job_id, 'completed', v_job.credits_per_image * v_images, null, jsonb_build_object('images', v_images));
-  else
-    perform genflow.fail_job(p_job_id,
-      case when v_job.persisting_at + make_interval(secs => (select persist_deadline_seconds from genflow.settings where singleton)) <= genflow.clock()
-        then 'storage_timeout' else 'outputs_unusable' end);
+  elsif v_job.persisting_at + make_interval(secs => (select persist_deadline_seconds from genflow.settings where singleton)) <= genflow.clock() then
+    perform genflow.fail_job(p_job_id, 'storage_timeout');
+  elsif not genflow.store_another(p_job_id) then
+    perform genflow.fail_job(p_job_id, 'outputs_unusable');
   end if;
 end $$;
 
 revoke execute on function genflow.due_persists(integer, uuid, timestamptz), genflow.end_job(uuid, public.generation_status, integer, text, jsonb),
-  genflow.take_delivery(genflow.attempts, jsonb, timestamptz)
+  genflow.take_delivery(genflow.attempts, jsonb, timestamptz), genflow.store_another(uuid)
   from public, anon, authenticated, service_role;

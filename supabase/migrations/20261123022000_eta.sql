@@ -151,7 +151,7 @@ declare
   v_head record;
   v_first record;
   v_last record;
-  v_more integer;
+  v_more double precision;
 begin
   -- In the index's order, or the planner sorts the table.
   select count(*), avg(coalesce(e.slot_seconds, m.expected_seconds)) into counted, slot_seconds

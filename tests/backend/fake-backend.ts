@@ -38,7 +38,7 @@ const quiet: Script = {
   claim_generations: () => ({ claims: [], skippedUserIds: [] }),
   await_accounts: () => null,
   mark_sending: () => ({ go: true, leaseSeconds: 60 }),
-  record_submission: () => ({ recorded: true }),
+  record_submission: () => ({ recorded: true, tellTaskIds: [] }),
   record_listing: () => ({ decision: "undecided" }),
   settle_generation: () => ({ next: "wait" }),
   note_callback: () => ({ known: true, pollDue: false }),
@@ -46,11 +46,21 @@ const quiet: Script = {
   record_image: () => ({ recorded: true }),
   complete_generation: () => ({ status: "completed" }),
   claim_polls: () => ({ polls: [], listings: [] }),
+  claim_thumbnails: () => ({ thumbnails: [] }),
+  record_thumbnail: () => ({ recorded: true }),
   claim_purges: () => ({ purges: [] }),
   record_purge: () => null,
   record_provider_balance: () => null,
   record_sweep: () => null,
-  http_work_due: () => ({ ready: 0, polls: 0, listings: 0, persists: 0, purges: 0, balance: 0 }),
+  http_work_due: () => ({
+    ready: 0,
+    polls: 0,
+    listings: 0,
+    persists: 0,
+    thumbnails: 0,
+    purges: 0,
+    balance: 0,
+  }),
 };
 
 function refuse(what: string): () => never {
@@ -65,6 +75,7 @@ export interface Doubles {
   store?: Partial<Store>;
   fetch?: typeof fetch;
   config?: Partial<BackendConfig>;
+  wakeThumbnails?: Backend["wakeThumbnails"];
 }
 
 export interface FakeBackend {
@@ -113,6 +124,7 @@ export function fakeBackend(doubles: Doubles = {}): FakeBackend {
     },
     store: {
       upload: refuse("store.upload"),
+      size: refuse("store.size"),
       download: refuse("store.download"),
       sign: refuse("store.sign"),
       remove: refuse("store.remove"),
@@ -120,6 +132,7 @@ export function fakeBackend(doubles: Doubles = {}): FakeBackend {
     },
     fetch: doubles.fetch ?? refuse("fetch"),
     now: () => nowMs,
+    wakeThumbnails: doubles.wakeThumbnails ?? (() => {}),
     newId: () => `00000000-0000-4000-8000-${String(++ids).padStart(12, "0")}`,
     log,
     config: { ...config, ...doubles.config },

@@ -1,11 +1,26 @@
 // Pictures by their bytes: real ones made by an encoder, and what is none.
 
 import { expect, test } from "vitest";
-import { readImage } from "../../shared/backend/image-facts.ts";
+import { type ImageFacts, readHead } from "../../shared/backend/image-facts.ts";
 import * as pictures from "./pictures.ts";
 
 const { png, jpeg, webp } = pictures;
 const size = { width: 6, height: 4 };
+const all = [png, jpeg, pictures.progressiveJpeg, webp, pictures.losslessWebp, pictures.extendedWebp];
+
+/** As a picture that arrives in these pieces is read: no more of its head than was asked for. Null: no whole picture. */
+function readPieces(pieces: Uint8Array[]): ImageFacts | null {
+  const bytes = pieces.length === 1 && pieces[0]
+    ? pieces[0]
+    : Uint8Array.from(pieces.flatMap((piece) => [...piece]));
+  let head = readHead(bytes.subarray(0, 0), bytes.byteLength === 0);
+  while (head.kind === "needs") head = readHead(bytes.subarray(0, head.bytes), head.bytes > bytes.byteLength);
+  if (head.kind === "none") return null;
+  for (const piece of pieces) head.tail.push(piece);
+  return head.tail.isWhole() ? head.facts : null;
+}
+
+const readImage = (bytes: Uint8Array) => readPieces([bytes]);
 
 test.each([
   ["a PNG", png, "image/png"],
@@ -37,13 +52,50 @@ test.each([[1, size], [3, size], [5, { width: 4, height: 6 }], [6, { width: 4, h
 );
 
 test("no beginning of a picture passes for the whole", () => {
-  for (
-    const bytes of [png, jpeg, pictures.progressiveJpeg, webp, pictures.losslessWebp, pictures.extendedWebp]
-  ) {
+  for (const bytes of all) {
     for (let length = 0; length < bytes.byteLength; length++) {
       expect(readImage(bytes.subarray(0, length)), `${length} of ${bytes.byteLength} bytes`).toBeNull();
     }
   }
+});
+
+test("a picture is whole wherever it is cut in two, and byte by byte", () => {
+  for (const bytes of all) {
+    const whole = readImage(bytes);
+    expect(whole).toMatchObject(size);
+    for (let at = 0; at <= bytes.byteLength; at++) {
+      expect(readPieces([bytes.subarray(0, at), bytes.subarray(at)]), `cut at ${at}`).toEqual(whole);
+    }
+    expect(readPieces(Array.from(bytes, (byte) => new Uint8Array([byte])))).toEqual(whole);
+  }
+});
+
+test("a JPEG's end mark is one mark, whatever lies between the pieces that hold its bytes", () => {
+  const [body, ff, d9, zero] = [
+    jpeg.subarray(0, -2),
+    new Uint8Array([0xff]),
+    new Uint8Array([0xd9]),
+    new Uint8Array(3),
+  ];
+  expect(readPieces([body, ff, d9, zero, zero])).toMatchObject(size);
+  expect(readPieces([body, ff, new Uint8Array(), d9])).toMatchObject(size);
+  expect(readPieces([body, ff, zero, d9])).toBeNull();
+  expect(readPieces([body, new Uint8Array([0xff, 0]), d9])).toBeNull();
+  expect(readPieces([body, ff, d9, d9])).toBeNull();
+  expect(readPieces([body, ff, d9, zero, new Uint8Array([1])])).toBeNull();
+});
+
+test("no more of a picture's head is asked for than the walk may take", () => {
+  const endless = new Uint8Array(80 * 0x10001);
+  for (let at = 2; at < endless.byteLength; at += 0x10001) endless.set([0xff, 0xe2, 0xff, 0xff], at);
+  endless.set([0xff, 0xd8]);
+  let asked = 0;
+  for (let head = readHead(endless.subarray(0, 0), false); head.kind === "needs";) {
+    asked = head.bytes;
+    head = readHead(endless.subarray(0, asked), false);
+  }
+  expect(asked).toBeGreaterThan(3.9 * 1024 * 1024);
+  expect(asked).toBeLessThan(4 * 1024 * 1024 + 2 * 0x10001);
 });
 
 test("a JPEG may be padded with zeros after its end mark", () => {

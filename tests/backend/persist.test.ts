@@ -5,6 +5,7 @@ import { persistAttempt, persistDue } from "../../shared/backend/persist.ts";
 import { sha256Hex } from "../../shared/backend/digest.ts";
 import { persistOf } from "./claims.ts";
 import { attemptId, type Doubles, fakeBackend, leaseToken } from "./fake-backend.ts";
+import { memoryStore } from "./memory-store.ts";
 import { jpeg, png, servingAt } from "./pictures.ts";
 
 const first = { index: 0, url: "https://cdn.example.com/0", path: "user/job/0-9c3e5a70", flagged: false };
@@ -13,25 +14,34 @@ const both = { claims: [persistOf({ images: [first, second] })] };
 
 /** Stores two pictures: a PNG and a JPEG, unless the doubles say otherwise. */
 async function persisted(doubles: Doubles = {}) {
-  const upload = vi.fn((_bucket: string, _path: string, _bytes: Uint8Array, _type: string) =>
-    Promise.resolve<"stored" | "taken">("stored")
-  );
+  const store = memoryStore();
   const fake = fakeBackend({
     fetch: servingAt({ [first.url]: () => new Response(png), [second.url]: () => new Response(jpeg) }),
     ...doubles,
     kernel: { claim_persists: () => both, ...doubles.kernel },
-    store: { upload, ...doubles.store },
+    store: { upload: store.upload, size: store.size, ...doubles.store },
   });
   await persistAttempt(fake.backend, attemptId);
-  return { ...fake, upload, completed: fake.asked("complete_generation") };
+  return { ...fake, objects: store.objects, completed: fake.asked("complete_generation") };
 }
 
 test("each picture is stored under the path that its lease was given, with the type that its bytes tell", async () => {
-  const { upload } = await persisted();
-  expect(upload.mock.calls).toEqual([
-    ["generations", first.path, png, "image/png"],
-    ["generations", second.path, jpeg, "image/jpeg"],
+  const { objects } = await persisted();
+  expect([...objects]).toEqual([
+    [`generations/${first.path}`, { bytes: png, contentType: "image/png", declaredBytes: null }],
+    [`generations/${second.path}`, { bytes: jpeg, contentType: "image/jpeg", declaredBytes: null }],
   ]);
+});
+
+test("a length that the provider declares is declared to Storage", async () => {
+  const headers = { "content-length": String(png.length) };
+  const { objects } = await persisted({
+    fetch: servingAt({
+      [first.url]: () => new Response(png, { headers }),
+      [second.url]: () => new Response(jpeg),
+    }),
+  });
+  expect([...objects.values()].map(({ declaredBytes }) => declaredBytes)).toEqual([png.length, null]);
 });
 
 test("each stored picture is recorded under the lease with its index, size, digest and flag", async () => {
@@ -68,12 +78,15 @@ test("each stored picture is recorded under the lease with its index, size, dige
 
 test("a picture is in the bucket before it is recorded, and all are recorded before the job completes", async () => {
   const order: string[] = [];
+  const kept = memoryStore();
   const { calls } = await persisted({
     store: {
-      upload: (_, path) => {
+      upload: async (bucket, path, body, signal) => {
+        const answer = await kept.upload(bucket, path, body, signal);
         order.push(path);
-        return Promise.resolve("stored");
+        return answer;
       },
+      size: kept.size,
     },
     kernel: {
       record_image: () => {
@@ -89,11 +102,7 @@ test("a picture is in the bucket before it is recorded, and all are recorded bef
   });
 });
 
-test("a path that is taken already was taken by this lease, so the picture counts", async () => {
-  const { asked, completed } = await persisted({ store: { upload: () => Promise.resolve("taken") } });
-  expect(asked("record_image")).toHaveLength(2);
-  expect(completed[0]?.["p_failures"]).toEqual({ failures: [] });
-});
+let kept = memoryStore();
 
 test.each<[string, boolean, Doubles]>([
   ["an output that is gone", true, {
@@ -121,8 +130,46 @@ test.each<[string, boolean, Doubles]>([
   }],
   ["a bucket that does not answer", false, {
     store: {
-      upload: (_, path) =>
-        path === first.path ? Promise.reject(new Error("down")) : Promise.resolve("stored"),
+      upload: (bucket, path, body, signal) =>
+        path === first.path ? Promise.reject(new Error("down")) : kept.upload(bucket, path, body, signal),
+      size: (...asked) => kept.size(...asked),
+    },
+  }],
+  ["a path that is taken", false, {
+    store: {
+      upload: (bucket, path, body, signal) =>
+        path === first.path ? Promise.resolve("taken") : kept.upload(bucket, path, body, signal),
+      size: (bucket, path, signal) =>
+        path === first.path ? Promise.resolve(png.length) : kept.size(bucket, path, signal),
+    },
+  }],
+  ["an object that is shorter than what was sent", false, {
+    store: {
+      upload: (...upload) => kept.upload(...upload),
+      size: (bucket, path, signal) =>
+        path === first.path ? Promise.resolve(png.length - 1) : kept.size(bucket, path, signal),
+    },
+  }],
+  ["an object that is not there after all", false, {
+    store: {
+      upload: (...upload) => kept.upload(...upload),
+      size: (bucket, path, signal) =>
+        path === first.path ? Promise.resolve(null) : kept.size(bucket, path, signal),
+    },
+  }],
+  ["an object that nobody could be asked about", false, {
+    store: {
+      upload: (...upload) => kept.upload(...upload),
+      size: (bucket, path, signal) =>
+        path === first.path ? Promise.reject(new Error("down")) : kept.size(bucket, path, signal),
+    },
+  }],
+  ["an upload that was answered before it was read", false, {
+    store: {
+      upload: (bucket, path, body, signal) =>
+        path === first.path ? Promise.resolve("stored") : kept.upload(bucket, path, body, signal),
+      size: (bucket, path, signal) =>
+        path === first.path ? Promise.resolve(png.length) : kept.size(bucket, path, signal),
     },
   }],
   ["a record that is refused", false, {
@@ -137,20 +184,21 @@ test.each<[string, boolean, Doubles]>([
     },
   }],
 ])("%s is a failure (permanent: %s) of its own picture alone", async (_, permanent, doubles) => {
+  kept = memoryStore();
   const { completed } = await persisted(doubles);
   expect(completed).toHaveLength(1);
   expect(completed[0]?.["p_failures"]).toEqual({ failures: [{ index: 0, permanent }] });
 });
 
 test("an output on the provider's own origin enjoys no exception", async () => {
-  const { completed, upload } = await persisted({
+  const { completed, objects } = await persisted({
     kernel: {
       claim_persists: () => ({
         claims: [persistOf({ images: [{ ...first, url: "http://api.wavespeed.ai/0" }] })],
       }),
     },
   });
-  expect(upload).not.toHaveBeenCalled();
+  expect(objects.size).toBe(0);
   expect(completed[0]?.["p_failures"]).toEqual({ failures: [{ index: 0, permanent: true }] });
 });
 
@@ -187,3 +235,15 @@ test("nothing is fetched or completed when another worker has the lease", async 
   const { calls } = await persisted({ kernel: { claim_persists: () => ({ claims: [] }) } });
   expect(calls.map(({ name }) => name)).toEqual(["claim_persists"]);
 });
+
+test.each([["completed", [2]], ["persisting", []], ["failed", []]])(
+  "a job that is %s by now has its pictures drawn small: %j at once",
+  async (status, woken) => {
+    const wakes: number[] = [];
+    await persisted({
+      kernel: { complete_generation: () => ({ status }) },
+      wakeThumbnails: (pictures) => void wakes.push(pictures),
+    });
+    expect(wakes).toEqual(woken);
+  },
+);

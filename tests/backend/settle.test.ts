@@ -103,3 +103,16 @@ test("a storing that fails is told, after the freed slots were handed on", async
   );
   expect(asked("claim_generations")).toHaveLength(2);
 });
+
+test("after a storing that took long nothing is claimed any more: the isolate could be ended in the middle of a submit", async () => {
+  const fake = fakeBackend({
+    kernel: {
+      claim_persists: () => {
+        fake.advance(100_000);
+        return { claims: [] };
+      },
+    },
+  });
+  await followUp(fake.backend, { next: "persist", attemptId });
+  expect(fake.asked("claim_generations")).toHaveLength(1);
+});

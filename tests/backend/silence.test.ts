@@ -147,7 +147,7 @@ const runs: [string, Doubles, Run][] = [
       replay: false,
       job: jobOf(),
       account: { balance: 1, seq: 1 },
-      queue: { position: 0, exact: true, etaSeconds: 1 },
+      queue: { position: 0, exact: true, etaSeconds: 1, hold: null },
     }),
     start,
   ],
@@ -219,6 +219,22 @@ const runs: [string, Doubles, Run][] = [
       http_work_due: broken,
     },
   }, verbs.sweep],
+  ["a thumbnail that is refused", {
+    kernel: {
+      claim_thumbnails: () => ({
+        thumbnails: [{
+          imageId: attemptId,
+          jobId,
+          index: 0,
+          traceId,
+          path: prompt,
+          thumbPath: prompt,
+          maxPixels: 1,
+        }],
+      }),
+    },
+    store: { download: () => Promise.reject(new Error(prompt)) },
+  }, (backend) => verbs.thumbnailDue(backend, () => broken() as never)],
 ];
 
 test.each(runs)("%s tells neither prompt nor key nor token nor address", async (_, doubles, run) => {

@@ -3,15 +3,17 @@
 import { expect, test } from "vitest";
 import { cancel, start } from "../../shared/backend/mod.ts";
 import { hashRequest } from "../../shared/contract/mod.ts";
+import type { Wavespeed } from "../../shared/wavespeed/mod.ts";
 import { jobOf } from "../contract/samples.ts";
-import { fakeBackend, jobId, traceId, userId } from "./fake-backend.ts";
+import { predictionOf } from "./claims.ts";
+import { fakeBackend, jobId, type Script, traceId, userId } from "./fake-backend.ts";
 
 const request = { modelId: "flux-schnell", prompt: "a lighthouse at dusk", aspectRatio: "1:1" };
 const tap = { userId, idempotencyKey: "3f8e2c1a-7b6d-4e5f-9a0b-1c2d3e4f5a6b", request, traceId };
 const shown = {
   job: jobOf(),
   account: { balance: 18, seq: 4 },
-  queue: { position: 0, exact: true, etaSeconds: 4 },
+  queue: { position: 0, exact: true, etaSeconds: 4, hold: null },
 };
 
 test("a start asks the kernel with the request, its hash, the key and the caller", async () => {
@@ -62,7 +64,10 @@ test("the provider is told of no task unless the kernel names one", async () => 
 test("the answer to the app names no task of the provider", async () => {
   const { backend, line } = fakeBackend({
     kernel: { cancel_generation: () => ({ ...canceled, tellTaskIds: ["task-1"] }) },
-    provider: { delete: () => Promise.resolve({ kind: "ok", value: { status: "deleted" } }) },
+    provider: {
+      delete: () => Promise.resolve({ kind: "ok", value: { status: "deleted" } }),
+      result: () => Promise.resolve({ kind: "not_found" }),
+    },
   });
   const answered = await cancel(backend, userId, jobId, line);
   expect(JSON.stringify(answered)).not.toContain("task-1");
@@ -80,6 +85,7 @@ test.each(
   const { backend, line } = fakeBackend({
     kernel: { cancel_generation: () => ({ ...canceled, tellTaskIds: ["task-1", "task-2"] }) },
     provider: {
+      result: () => Promise.resolve({ kind: "not_found" }),
       delete: (taskId) => {
         told.push(taskId);
         const kind = answers.shift();
@@ -93,6 +99,51 @@ test.each(
     answer: { outcome: "canceled", providerTold },
   });
   expect(told).toEqual(["task-1", "task-2"]);
+});
+
+const telling: Script = { cancel_generation: () => ({ ...canceled, tellTaskIds: ["task-1"] }) };
+const deleted: Wavespeed["delete"] = () => Promise.resolve({ kind: "ok", value: { status: "deleted" } });
+
+test.each(["deleted", "cancelled", "processing", "completed"] as const)(
+  "what a told provider then says of the task is settled as any result: %s",
+  async (status) => {
+    const prediction = predictionOf({ status, outputs: [] });
+    const { backend, line, asked } = fakeBackend({
+      kernel: telling,
+      provider: { delete: deleted, result: () => Promise.resolve({ kind: "prediction", prediction }) },
+    });
+    await cancel(backend, userId, jobId, line);
+    expect(asked("settle_generation")).toMatchObject([{ p_task_id: "task-1", p_result: { status } }]);
+  },
+);
+
+test.each<[string, Partial<Wavespeed>]>([
+  ["a delete that is refused", {
+    delete: () =>
+      Promise.resolve({ kind: "unavailable", cause: "refused", httpStatus: 400, detail: "refused" }),
+  }],
+  ["a delete of a task that the provider does not know", {
+    delete: () => Promise.resolve({ kind: "not_found" }),
+  }],
+  ["a task that is not found after its delete", {
+    delete: deleted,
+    result: () => Promise.resolve({ kind: "not_found" }),
+  }],
+])("%s settles nothing: the attempt stays open, and its polls go on", async (_, provider) => {
+  const { backend, line, asked } = fakeBackend({ kernel: telling, provider });
+  expect(await cancel(backend, userId, jobId, line)).toMatchObject({ kind: "answered" });
+  expect(asked("settle_generation")).toEqual([]);
+});
+
+test("a cancel is answered although what the provider said could not be settled", async () => {
+  const { backend, line } = fakeBackend({
+    kernel: { ...telling, settle_generation: () => Promise.reject(new Error("gone")) },
+    provider: {
+      delete: deleted,
+      result: () => Promise.resolve({ kind: "prediction", prediction: predictionOf() }),
+    },
+  });
+  expect(await cancel(backend, userId, jobId, line)).toMatchObject({ answer: { providerTold: true } });
 });
 
 test("a job that is not the caller's is refused, and nobody is told anything", async () => {

@@ -3,7 +3,7 @@
 import { expect, test, vi } from "vitest";
 import { dispatch } from "../../shared/backend/mod.ts";
 import type { Submission, SubmitRequest } from "../../shared/wavespeed/mod.ts";
-import { acceptedAs, claimOf, model } from "./claims.ts";
+import { acceptedAs, claimOf, model, predictionOf } from "./claims.ts";
 import { attemptId, type Doubles, fakeBackend, oneAfterAnother } from "./fake-backend.ts";
 
 /** Submits one claim through dispatch, the only way in. */
@@ -117,10 +117,10 @@ test.each([
   ["a row with a field nobody knows", claimOf({ model: { ...model, negative_field: "negative_prompt" } })],
   ["no row at all", claimOf({ model: null })],
   ["words that were erased meanwhile", claimOf({ prompt: null })],
-])("%s is a bad input, recorded without a POST", async (_, claim) => {
+])("%s is unsendable, recorded without a POST", async (_, claim) => {
   const { submit, outcomes } = await submitOne(claim);
   expect(submit).not.toHaveBeenCalled();
-  expect(outcomes).toEqual([{ kind: "rejected", class: "bad_input" }]);
+  expect(outcomes).toEqual([{ kind: "rejected", class: "unsendable" }]);
 });
 
 test("a bad catalogue row fails its own job and not the others of the claim", async () => {
@@ -133,7 +133,7 @@ test("a bad catalogue row fails its own job and not the others of the claim", as
     },
   });
   expect(outcomes).toHaveLength(2);
-  expect(outcomes).toContainEqual({ kind: "rejected", class: "bad_input" });
+  expect(outcomes).toContainEqual({ kind: "rejected", class: "unsendable" });
   expect(outcomes).toContainEqual({ kind: "accepted", taskId: "task-1" });
 });
 
@@ -176,8 +176,8 @@ test("reference images are uploaded to the provider where it cannot read ours", 
 });
 
 test.each<[string, string, Doubles]>([
-  ["is gone", "input_unreachable", { store: { sign: () => Promise.resolve(null) } }],
-  ["is gone before its upload", "input_unreachable", {
+  ["is gone", "input_missing", { store: { sign: () => Promise.resolve(null) } }],
+  ["is gone before its upload", "input_missing", {
     config: { inputDelivery: "upload" },
     store: { download: () => Promise.resolve(null) },
   }],
@@ -212,6 +212,15 @@ test.each<[Submission, Record<string, unknown>]>([
     },
     { kind: "rejected", class: "rate_limited", retryAfterSeconds: 12 },
   ],
+  [{ kind: "rejected", class: "bad_input", httpStatus: 400, detail: "" }, {
+    kind: "rejected",
+    class: "bad_input",
+  }],
+  // Not the provider's verdict: the client could not write the request down.
+  [{ kind: "rejected", class: "bad_input", httpStatus: null, detail: "" }, {
+    kind: "rejected",
+    class: "unsendable",
+  }],
   [{ kind: "rejected", class: "not_sent", httpStatus: null, detail: "" }, {
     kind: "rejected",
     class: "not_sent",
@@ -225,6 +234,33 @@ test.each<[Submission, Record<string, unknown>]>([
     provider: { submit: () => Promise.resolve(submission) },
   });
   expect(outcomes).toEqual([outcome]);
+});
+
+test("a task of a job that was canceled under its POST is told to the provider, which is then asked what became of it", async () => {
+  const told: string[] = [];
+  const { asked, logged } = await submitOne(claimOf(), {
+    kernel: { record_submission: () => ({ recorded: true, tellTaskIds: ["task-1"] }) },
+    provider: {
+      delete: (taskId) => {
+        told.push(taskId);
+        return Promise.resolve({ kind: "ok", value: { status: "deleted" } });
+      },
+      result: () =>
+        Promise.resolve({ kind: "prediction", prediction: predictionOf({ status: "deleted", outputs: [] }) }),
+    },
+  });
+  expect(told).toEqual(["task-1"]);
+  expect(asked("settle_generation")).toMatchObject([{
+    p_task_id: "task-1",
+    p_attempt_id: null,
+    p_result: { status: "deleted", class: "deleted" },
+  }]);
+  expect(logged.join()).toContain('"provider_told":true');
+});
+
+test("nobody is told of a task that is wanted", async () => {
+  const { logged } = await submitOne(); // the double refuses a delete
+  expect(logged.join()).not.toContain("provider_told");
 });
 
 test("what the provider said stays in the line where it could not be recorded", async () => {

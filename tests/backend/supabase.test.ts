@@ -1,13 +1,15 @@
 // The ports on a real Supabase client, whose network is the test's.
 
-import { createClient } from "@supabase/supabase-js";
+import { createClient, type SupabaseClient } from "@supabase/supabase-js";
 import { expect, test } from "vitest";
-import { KernelError, rpcOf, storeOf } from "../../shared/backend/mod.ts";
+import { KernelError, rpcOf, storeOf, type UploadBody } from "../../shared/backend/mod.ts";
+import { streamed } from "./pictures.ts";
 
 interface Sent {
   method: string;
   path: string;
   body: string;
+  headers: Record<string, string>;
 }
 
 function clientAnswering(answer: () => Response | Promise<Response>) {
@@ -21,6 +23,7 @@ function clientAnswering(answer: () => Response | Promise<Response>) {
           method: request.method,
           path: new URL(request.url).pathname,
           body: await request.text(),
+          headers: Object.fromEntries(request.headers),
         });
         return await answer();
       },
@@ -32,7 +35,11 @@ function clientAnswering(answer: () => Response | Promise<Response>) {
 test("a kernel call is a POST with its arguments in the body", async () => {
   const { client, sent } = clientAnswering(() => Response.json({ go: true }));
   expect(await rpcOf(client)("mark_sending", { p_attempt_id: "a" })).toEqual({ go: true });
-  expect(sent).toEqual([{ method: "POST", path: "/rest/v1/rpc/mark_sending", body: '{"p_attempt_id":"a"}' }]);
+  expect(sent).toMatchObject([{
+    method: "POST",
+    path: "/rest/v1/rpc/mark_sending",
+    body: '{"p_attempt_id":"a"}',
+  }]);
 });
 
 test.each([
@@ -64,25 +71,98 @@ test("a gateway's page and a network that fails count as lost on the way", async
   }
 });
 
-const bytes = new Uint8Array([1, 2, 3]);
+const { signal } = new AbortController();
+const bodyOf = (...chunks: number[][]): UploadBody => ({
+  stream: new Blob(chunks.map((chunk) => new Uint8Array(chunk))).stream(),
+  bytes: chunks.flat().length,
+  contentType: "image/png",
+});
+const upload = (client: SupabaseClient, body = bodyOf([1, 2], [3])) =>
+  storeOf(client).upload("generations", "a/b", body, signal);
 
-test("an upload overwrites nothing, and says whether the name was taken", async () => {
-  const stored = clientAnswering(() => Response.json({ Id: "1", Key: "generations/a/b" }));
-  expect(await storeOf(stored.client).upload("generations", "a/b", bytes, "image/png")).toBe("stored");
-  expect(stored.sent[0]).toMatchObject({ method: "POST", path: "/storage/v1/object/generations/a/b" });
+test("an upload is one POST of the stream, overwrites nothing and carries the client's key", async () => {
+  const { client, sent } = clientAnswering(() => Response.json({ Id: "1", Key: "generations/a/b" }));
+  expect(await upload(client)).toBe("stored");
+  expect(sent).toMatchObject([{
+    method: "POST",
+    path: "/storage/v1/object/generations/a/b",
+    body: "\x01\x02\x03",
+    headers: {
+      "content-type": "image/png",
+      "content-length": "3",
+      "cache-control": "max-age=3600",
+      "x-upsert": "false",
+      apikey: "sb_secret_test",
+    },
+  }]);
+  await upload(client, { ...bodyOf([1]), bytes: null });
+  expect(sent[1]?.headers).not.toHaveProperty("content-length");
+});
+
+test("an upload is sent as it would be by supabase-js", async () => {
+  const { client, sent } = clientAnswering(() => Response.json({ Id: "1", Key: "generations/a/b" }));
+  await upload(client, { ...bodyOf([1]), bytes: null });
+  await client.storage.from("generations").upload("a/b", bodyOf([1]).stream, { contentType: "image/png" });
+  expect(sent[0]).toEqual(sent[1]);
+});
+
+test("a name that is taken is told", async () => {
   // Storage says 400 in the status line and the truth in the body.
-  const taken = clientAnswering(() =>
+  const { client } = clientAnswering(() =>
     Response.json({ statusCode: "409", error: "Duplicate", message: "exists" }, { status: 400 })
   );
-  expect(await storeOf(taken.client).upload("generations", "a/b", bytes, "image/png")).toBe("taken");
+  expect(await upload(client)).toBe("taken");
+});
+
+test.each<[string, () => Response | Promise<Response>, string]>([
+  ["a full project", () => Response.json({ statusCode: "413" }, { status: 400 }), "storage_413"],
+  ["a fault of Storage", () => Response.json({ statusCode: "500" }, { status: 500 }), "storage_500"],
+  ["a gateway's page", () => new Response("<html>", { status: 502 }), "http_502"],
+  ["a page in place of an answer", () => new Response("<html>"), ""],
+  ["an answer without a word of the object", () => Response.json({}), ""],
+  ["an answer that breaks off", () => streamed(failing()), "network"],
+  ["a network that fails", () => Promise.reject(new TypeError("reset")), "network"],
+])("%s is no upload", async (_, answer, code) => {
+  await expect(upload(clientAnswering(answer).client)).rejects.toMatchObject({ name: "StoreError", code });
+});
+
+function* failing(): Generator<Uint8Array<ArrayBuffer>> {
+  yield new TextEncoder().encode('{"Key":');
+  throw new Error("reset");
+}
+
+test("an upload and a look end with their signal", async () => {
+  const asked: (AbortSignal | null | undefined)[] = [];
+  const client = createClient("https://project.example.com", "sb_secret_test", {
+    auth: { persistSession: false, autoRefreshToken: false },
+    global: {
+      fetch: (_, init) => {
+        asked.push(init?.signal);
+        return Promise.reject(new DOMException("aborted", "AbortError"));
+      },
+    },
+  });
+  const over = AbortSignal.abort();
+  await expect(storeOf(client).upload("generations", "a/b", bodyOf([1]), over)).rejects.toMatchObject({
+    code: "timeout",
+  });
+  await expect(storeOf(client).size("generations", "a/b", over)).rejects.toMatchObject({ code: "timeout" });
+  expect(asked).toEqual([over, over]);
+});
+
+test("an object's size is what Storage counted", async () => {
+  const { client, sent } = clientAnswering(() => Response.json({ name: "a/b", size: 3 }));
+  expect(await storeOf(client).size("generations", "a/b", signal)).toBe(3);
+  expect(sent).toMatchObject([{ method: "GET", path: "/storage/v1/object/info/generations/a/b" }]);
 });
 
 test.each([
   [
     "upload",
     (store: ReturnType<typeof storeOf>) =>
-      store.upload("generations", "user/secret-name", bytes, "image/png"),
+      store.upload("generations", "user/secret-name", bodyOf([1]), signal),
   ],
+  ["looking", (store: ReturnType<typeof storeOf>) => store.size("generations", "user/secret-name", signal)],
   ["download", (store: ReturnType<typeof storeOf>) => store.download("generations", "user/secret-name")],
   ["signing", (store: ReturnType<typeof storeOf>) => store.sign("generations", "user/secret-name", 60)],
   ["removal", (store: ReturnType<typeof storeOf>) => store.remove("generations", ["user/secret-name"])],
@@ -103,6 +183,7 @@ test("an object that is not there is null to who would read or sign it", async (
     );
   expect(await storeOf(missing().client).sign("generations", "a", 60)).toBeNull();
   expect(await storeOf(missing().client).download("generations", "a")).toBeNull();
+  expect(await storeOf(missing().client).size("generations", "a", signal)).toBeNull();
 });
 
 test("a signed URL is absolute, and removal of a missing object is no error", async () => {

@@ -5,28 +5,31 @@ import { sweep } from "../../shared/backend/mod.ts";
 import { acceptedAs, claimOf, persistOf } from "./claims.ts";
 import { attemptId, fakeBackend, oneAfterAnother, startMs } from "./fake-backend.ts";
 
-const stepOf: Record<string, string> = {
-  claim_polls: "polls",
-  http_work_due: "balance",
-  claim_generations: "submits",
-  claim_persists: "persists",
-  claim_purges: "purges",
-};
+/** What each step asks the kernel, in their order. */
+const questions = [
+  ["polls", "claim_polls"],
+  ["balance", "http_work_due"],
+  ["submits", "claim_generations"],
+  ["thumbnails", "http_work_due"],
+  ["persists", "claim_persists"],
+  ["purges", "claim_purges"],
+] as const;
+const asking = questions.map(([, question]) => question);
 
 /** The step whose line tells of its failure. */
-const lineOf: Record<string, string> = { ...stepOf, claim_generations: "dispatch" };
+const lineOf = (step: string) => step === "submits" ? "dispatch" : step;
 
 test("with nothing due, each step looks once, and the round is recorded", async () => {
   const { backend, calls, asked } = fakeBackend();
-  const counts = { persists: 0, polls: 0, submits: 0, purges: 0, balance: 0 };
+  const counts = { persists: 0, polls: 0, submits: 0, thumbnails: 0, purges: 0, balance: 0 };
   expect(await sweep(backend)).toEqual({ counts, errors: 0 });
-  expect(calls.map(({ name }) => name)).toEqual([...Object.keys(stepOf), "record_sweep"]);
+  expect(calls.map(({ name }) => name)).toEqual([...asking, "record_sweep"]);
   expect(asked("record_sweep")).toEqual([{
     p_sweep: { startedAt: new Date(startMs).toISOString(), counts, errors: 0 },
   }]);
 });
 
-test.each(Object.keys(stepOf))("a failing %s stops no other step and is counted", async (failing) => {
+test.each([...new Set(asking)])("a failing %s stops no other step and is counted", async (failing) => {
   const { backend, calls, asked, logged } = fakeBackend({
     kernel: {
       [failing]: () => {
@@ -34,13 +37,16 @@ test.each(Object.keys(stepOf))("a failing %s stops no other step and is counted"
       },
     },
   });
+  const failed = questions.filter(([, question]) => question === failing).map(([step]) => step);
   const { errors } = await sweep(backend);
-  expect(errors).toBe(1);
-  expect(new Set(calls.map(({ name }) => name))).toEqual(new Set([...Object.keys(stepOf), "record_sweep"]));
-  expect(asked("record_sweep")[0]?.["p_sweep"]).toMatchObject({ errors: 1 });
-  expect(logged.map((line) => JSON.parse(line))).toContainEqual(
-    expect.objectContaining({ kind: "step", step: lineOf[failing], outcome: "failed", error: "Error" }),
-  );
+  expect(errors).toBe(failed.length);
+  expect(new Set(calls.map(({ name }) => name))).toEqual(new Set([...asking, "record_sweep"]));
+  expect(asked("record_sweep")[0]?.["p_sweep"]).toMatchObject({ errors });
+  for (const step of failed) {
+    expect(logged.map((line) => JSON.parse(line))).toContainEqual(
+      expect.objectContaining({ kind: "step", step: lineOf(step), outcome: "failed", error: "Error" }),
+    );
+  }
   expect(logged.join()).not.toContain("prompt");
 });
 
@@ -77,7 +83,7 @@ test("no step begins once the time is spent, and what was done is still recorded
     },
   });
   expect(await sweep(fake.backend)).toEqual({
-    counts: { persists: 2, polls: 0, submits: 0, purges: 0, balance: 0 },
+    counts: { persists: 2, polls: 0, submits: 0, thumbnails: 0, purges: 0, balance: 0 },
     errors: 0,
   });
   expect(fake.calls.map(({ name }) => name).filter((name) => name.startsWith("claim"))).toEqual([
@@ -85,6 +91,7 @@ test("no step begins once the time is spent, and what was done is still recorded
     "claim_generations",
     "claim_persists",
     "claim_generations",
+    "claim_purges",
     "claim_persists",
   ]);
   expect(fake.asked("record_sweep")).toHaveLength(1);
@@ -120,6 +127,19 @@ test("a raised cap is used to its end in one round, though a dispatch submits on
   expect(waiting).toBe(0);
 });
 
+test.each([[0, []], [1, [1]], [100, [4]]])(
+  "of %i pictures without their thumbnail a round wakes for %j",
+  async (thumbnails, woken) => {
+    const wakes: number[] = [];
+    const { backend } = fakeBackend({
+      kernel: { http_work_due: () => ({ thumbnails }) },
+      wakeThumbnails: (pictures) => void wakes.push(pictures),
+    });
+    expect((await sweep(backend)).counts).toMatchObject({ thumbnails: woken[0] ?? 0 });
+    expect(wakes).toEqual(woken);
+  },
+);
+
 const balanceDue = { http_work_due: () => ({ balance: 1 }) };
 test("the provider's balance is asked for when it is due, and noted", async () => {
   const { backend, asked } = fakeBackend({
@@ -137,4 +157,37 @@ test("a balance that could not be read is not noted", async () => {
   });
   expect((await sweep(backend)).counts).toMatchObject({ balance: 0 });
   expect(asked("record_provider_balance")).toEqual([]);
+});
+
+test("a backlog of ready jobs keeps neither the storing nor the purges from their share of the time", async () => {
+  const fake = fakeBackend({
+    kernel: {
+      claim_generations: () => {
+        fake.advance(500);
+        return { claims: Array.from({ length: 10 }, () => claimOf()), skippedUserIds: [] };
+      },
+      mark_sending: () => ({ go: false, reason: "lease_lost" }),
+      claim_persists: () => ({ claims: [persistOf({ images: [] })] }),
+    },
+  });
+  const { counts } = await sweep(fake.backend);
+  expect(counts["submits"]).toBeGreaterThan(500);
+  expect(counts["persists"]).toBeGreaterThan(2);
+  expect(fake.asked("claim_purges").length).toBeGreaterThan(0);
+});
+
+test("a dispatch that fails after a picture was stored does not end the storing", async () => {
+  const { backend } = fakeBackend({
+    kernel: {
+      claim_generations: () => {
+        throw new Error("the provider's row is held");
+      },
+      claim_persists: oneAfterAnother<unknown>(
+        { claims: [persistOf({ images: [] })] },
+        { claims: [persistOf({ images: [] })] },
+        { claims: [] },
+      ),
+    },
+  });
+  expect(await sweep(backend)).toMatchObject({ counts: { persists: 2 }, errors: 1 });
 });

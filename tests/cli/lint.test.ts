@@ -18,7 +18,6 @@ const justified = [
   'genflow.check_request: never read variable "v_bad"',
   "genflow.sweep: target type is different type than source type",
   "public.claim_generations: target type is different type than source type",
-  "public.settle_generation: target type is different type than source type",
 ];
 
 /**

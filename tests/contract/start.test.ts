@@ -144,7 +144,7 @@ test("an answer has the job, the account and the place in the queue", () => {
   const answer = {
     job: jobOf(),
     account: { balance: 18, seq: 4 },
-    queue: { position: 100, exact: false, etaSeconds: 60 },
+    queue: { position: 100, exact: false, etaSeconds: 60, hold: null },
   };
   expect(StartAnswer.parse(answer)).toEqual(answer);
   for (const missing of ["job", "account", "queue"]) {

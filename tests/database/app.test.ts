@@ -41,7 +41,12 @@ test("my_account makes the account and its grant at the first call, and counts s
 test("queue_position answers the owner, and no one else", async () => {
   const [userId, otherId] = [await db.addUser(), await db.addUser()];
   const jobId = await scenario.start(userId);
-  expect(await call(userId, "queue_position", jobId)).toEqual({ position: 0, exact: true, etaSeconds: 4 });
+  expect(await call(userId, "queue_position", jobId)).toEqual({
+    position: 0,
+    exact: true,
+    etaSeconds: 4,
+    hold: null,
+  });
   for (const [caller, id] of [[otherId, jobId], [userId, randomUUID()]] as const) {
     await expect(call(caller, "queue_position", id)).rejects.toMatchObject({
       code: "PT404",

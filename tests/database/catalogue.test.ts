@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { jobErrors, problems } from "../../shared/contract/mod.ts";
+import { holdReasons, jobErrors, problems } from "../../shared/contract/mod.ts";
 import { type FailureClass, ProviderModel, type RejectionClass } from "../../shared/wavespeed/mod.ts";
 import { openDatabase } from "./database.ts";
 
@@ -44,11 +44,28 @@ test("every job error that SQL ends a job with is in the list", async () => {
   expect([...used].filter((code) => !known.has(code))).toEqual([]);
 });
 
+test("every job error can be reached: by a failure class, or by a function that names it", async () => {
+  const sources = (await functionSources()).join("\n");
+  const classes = await sql<
+    { error_code: string }[]
+  >`select distinct error_code from genflow.failure_classes`;
+  const decided = new Set(classes.map((row) => row.error_code));
+  const unreachable = Object.keys(jobErrors).filter((code) =>
+    !decided.has(code) && !sources.includes(`'${code}'`)
+  );
+  expect(unreachable).toEqual([]);
+});
+
 /** class: decision, error it ends with, whether it burns an attempt, pause in seconds, and what it says of the provider. */
 type Decision = [string, string | null, boolean, number, boolean | null];
 /** What SQL itself finds out; the others the provider's client reports, and the compiler misses none of them. */
-type KernelClass = "absent" | "interrupted" | "abandoned";
-const decisions: Record<FailureClass | RejectionClass | KernelClass, Decision> = {
+type KernelClass = "absent" | "abandoned" | "deleted_by_us";
+/** Nothing was sent, and it was not the provider's doing. */
+type BackendClass = "interrupted" | "unsendable" | "input_missing";
+const decisions: Record<FailureClass | RejectionClass | BackendClass | KernelClass, Decision> = {
+  unsendable: ["fail", "input_rejected", true, 0, null],
+  input_missing: ["fail", "input_unreachable", true, 0, null],
+  deleted_by_us: ["fail", "provider_failed", true, 0, null],
   moderation: ["fail", "moderated", true, 0, false],
   bad_input: ["fail", "input_rejected", true, 0, false],
   input_unreachable: ["fail", "input_unreachable", true, 0, false],
@@ -59,10 +76,10 @@ const decisions: Record<FailureClass | RejectionClass | KernelClass, Decision> =
   no_credits: ["requeue", null, false, 300, false],
   unauthorized: ["requeue", null, false, 300, false],
   suspended: ["requeue", null, false, 600, false],
-  not_sent: ["requeue", "provider_failed", true, 0, true],
+  not_sent: ["requeue", "provider_down", true, 0, true],
   refused: ["requeue", "provider_failed", true, 0, false],
   provider_error: ["requeue", "provider_failed", true, 0, false],
-  timeout: ["requeue", "provider_failed", true, 0, false],
+  timeout: ["requeue", "processing_timeout", true, 0, false],
   cancelled: ["requeue", "provider_failed", true, 0, false],
   deleted: ["requeue", "provider_failed", true, 0, false],
   no_outputs: ["requeue", "no_outputs", true, 0, false],
@@ -89,6 +106,15 @@ test("each failure class decides as written here: nothing of the account's or th
     ),
   )
     .toEqual(decisions);
+});
+
+test("the reasons that a pause, the breaker, a cap of 0 or a low balance is told as are the contract's", async () => {
+  const classes = await sql<{ hold_reason: string }[]>`
+    select distinct hold_reason from genflow.failure_classes where hold_reason is not null`;
+  const [source] = await sql<{ prosrc: string }[]>`select prosrc from pg_proc where proname = 'hold_json'`;
+  const named = found([source!.prosrc], /'(paused|provider_[a-z]+)'/g);
+  expect([...new Set([...classes.map((row) => row.hold_reason), ...named])].toSorted())
+    .toEqual(Object.keys(holdReasons).toSorted());
 });
 
 test("every model row is one that the provider's client can read, for each of its ratios", async () => {

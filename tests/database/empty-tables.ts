@@ -3,13 +3,17 @@
 import type postgres from "postgres";
 
 const emptied = [
+  "genflow.thumbnails",
   "public.generation_images",
   "public.generation_events",
   "public.generation_prompts",
+  "genflow.second_tasks",
+  "genflow.undelivered_erased",
   "genflow.attempts",
   "public.generation_jobs",
   "public.credit_entries",
   "genflow.accounts",
+  "genflow.erasures",
   "genflow.spend",
   "genflow.storage_purges",
   "genflow.sweeps",

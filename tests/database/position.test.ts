@@ -155,7 +155,7 @@ test("a job that nothing lets run is told the time to its queue deadline", async
 
 test("a running job has the rest of its time, at least a second, and an ended one none", async () => {
   const { jobId, attemptId, taskId } = await scenario.running(await db.addUser());
-  expect(await queueOf(jobId)).toEqual({ position: 0, exact: true, etaSeconds: expectedSeconds });
+  expect(await queueOf(jobId)).toEqual({ position: 0, exact: true, etaSeconds: expectedSeconds, hold: null });
   await db.advance(3);
   expect((await queueOf(jobId)).etaSeconds).toBe(1);
   await db.advance(100);
@@ -170,7 +170,7 @@ test("a running job has the rest of its time, at least a second, and an ended on
   const persist = await scenario.lease(attemptId);
   await scenario.store(persist);
   await scenario.complete(persist);
-  expect(await queueOf(jobId)).toEqual({ position: 0, exact: true, etaSeconds: 0 });
+  expect(await queueOf(jobId)).toEqual({ position: 0, exact: true, etaSeconds: 0, hold: null });
 });
 
 test("far back in a long queue the eta is right without counting: after the sweep, after claims, and for who comes later", async () => {
@@ -259,3 +259,13 @@ test(
   },
   120_000,
 );
+
+test("milestones within a moment and a place hours behind them make a position and no error", async () => {
+  await fillQueue(sql, { firstUser: 1, users: 400, jobsEach: 1, readySince: 0 });
+  await sql`update public.generation_jobs j set ready_order = j.ready_order + make_interval(secs => 0.000001 * at.row_number)
+    from (select id, row_number() over () from public.generation_jobs) at where at.id = j.id`;
+  await sql`select genflow.mark_queue()`;
+  await db.advance(4 * 3600);
+  await fillQueue(sql, { firstUser: 1001, users: 150, jobsEach: 1, readySince: 1 });
+  expect(await started(await db.addUser())).toMatchObject({ position: 100, exact: false });
+});

@@ -2,6 +2,7 @@
 
 import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
+import { maxOutputBytes } from "../../shared/backend/picture-stream.ts";
 import { openDatabase } from "./database.ts";
 import { createScenario } from "./scenario.ts";
 
@@ -43,6 +44,11 @@ test("both buckets are private and limited in size and type", async () => {
       bytes: 20_971_520,
       types: ["image/jpeg", "image/png", "image/webp"],
     },
-    { id: "generations", public: false, bytes: 33_554_432, types: ["image/jpeg", "image/png", "image/webp"] },
+    {
+      id: "generations",
+      public: false,
+      bytes: maxOutputBytes,
+      types: ["image/jpeg", "image/png", "image/webp"],
+    },
   ]);
 });

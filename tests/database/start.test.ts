@@ -23,7 +23,7 @@ test("start_generation holds the price, queues the job and answers balance, posi
       attempts: 0,
     },
     account: { balance: 14, seq: 1 },
-    queue: { position: 0, exact: true, etaSeconds: 11 },
+    queue: { position: 0, exact: true, etaSeconds: 11, hold: null },
   });
   expect(
     await sql`select kind, amount, reference from public.credit_entries where user_id = ${userId} order by id`,

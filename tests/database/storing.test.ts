@@ -190,3 +190,39 @@ test("a purge that did not succeed is due again", async () => {
   await db.advance(401);
   expect((await kernel.claimPurges(randomUUID(), 10)).purges).toHaveLength(1);
 });
+
+test("where nothing of a delivery can be used, another attempt's that came later is stored", async () => {
+  const userId = await db.addUser();
+  const first = await scenario.sent(userId);
+  await scenario.record(first, { kind: "rejected", class: "not_sent" });
+  await db.advance(600);
+  await db.sweep();
+  const [claim] = await scenario.claim();
+  const second = await scenario.accept(await scenario.send(claim!));
+  // The first was made after all.
+  const lateTask = randomUUID();
+  await scenario.deliver(lateTask, 1, first.attemptId);
+  await scenario.deliver(second.taskId);
+  const unusable = await scenario.lease(first.attemptId);
+  expect(await scenario.complete(unusable, [{ index: 0, permanent: true }])).toMatchObject({
+    status: "persisting",
+  });
+  expect(await scenario.job(first.jobId)).toMatchObject({
+    attempt_id: second.attemptId,
+    credits_captured: null,
+  });
+
+  const usable = await scenario.lease(second.attemptId);
+  await scenario.store(usable);
+  expect(await scenario.complete(usable)).toMatchObject({ status: "completed" });
+  expect(await scenario.closings(first.jobId)).toHaveLength(1);
+});
+
+test("where nothing of any delivery can be used the job fails and costs nothing", async () => {
+  const { jobId, attemptId } = await scenario.delivered(await db.addUser());
+  const persist = await scenario.lease(attemptId);
+  expect(await scenario.complete(persist, [{ index: 0, permanent: true }])).toMatchObject({
+    status: "failed",
+  });
+  expect(await scenario.job(jobId)).toMatchObject({ error_code: "outputs_unusable", credits_captured: 0 });
+});

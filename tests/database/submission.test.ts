@@ -72,7 +72,7 @@ test("only the one that was told to go can record, and a task already tied elsew
   const userId = await db.addUser();
   const [first, second] = [await scenario.running(userId), await scenario.sent(userId)];
   expect(await kernel.recordSubmission(second.attemptId, randomUUID(), { kind: "accepted", taskId: "x" }))
-    .toEqual({ recorded: false });
+    .toEqual({ recorded: false, tellTaskIds: [] });
   await scenario.record(second, { kind: "accepted", taskId: first.taskId });
   expect(await scenario.attempt(second.attemptId)).toMatchObject({ task_id: null });
   expect(await scenario.job(second.jobId)).toMatchObject({ status: "submitting" });
@@ -87,7 +87,7 @@ test("an attempt that was never sent takes no record, not even one without a sen
   expect(
     await db.rpc("record_submission", { p_attempt_id: claim.attemptId, p_send_id: null, p_outcome: outcome }),
   )
-    .toEqual({ recorded: false });
+    .toEqual({ recorded: false, tellTaskIds: [] });
 });
 
 const rules = await sql<{ class: string; decision: string; error_code: string; burns: boolean }[]>`

@@ -76,6 +76,7 @@ test.each([
     await db.advance(61);
   }],
   ["persists", async (userId: string) => void await scenario.delivered(userId)],
+  ["thumbnails", async (userId: string) => void await scenario.completed(userId)],
   ["purges", async (userId: string) => {
     const { attemptId } = await scenario.delivered(userId);
     const persist = await scenario.lease(attemptId);

@@ -204,6 +204,8 @@ test("each sweep is written down with what it moved, and history past its days i
         attempts: 0,
         estimates: 0,
         inputs: 0,
+        vanished: 0,
+        erasures: 0,
         pruned: 0,
         woke: 0,
       },
@@ -267,4 +269,18 @@ test("whoever stores just any due job passes over one whose account is busy", as
   expect((await kernel.claimPersists(randomUUID(), 1)).claims.map((claim) => claim.attemptId)).toEqual([
     busy.attemptId,
   ]);
+});
+
+test("a page of jobs that cannot be moved does not hide those behind it", async () => {
+  await db.settings({ sign_up_grant_credits: 1000 });
+  const [busyId, freeId] = [await db.addUser(), await db.addUser()];
+  await scenario.fill([busyId], 110);
+  await db.advance(1);
+  const jobId = await scenario.start(freeId);
+  await db.advance(90_000);
+  await sql.begin(async (holding) => {
+    await holding`select genflow.lock_account(${busyId})`;
+    expect(await db.sweep()).toEqual([]);
+    expect(await scenario.job(jobId)).toMatchObject({ status: "failed", error_code: "queue_expired" });
+  });
 });

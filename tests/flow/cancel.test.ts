@@ -114,6 +114,61 @@ describe("cancel", () => {
   });
 });
 
+describe("cancel, where the setting says to tell the provider", () => {
+  beforeEach(async () => {
+    await stack.settings({ tell_provider_on_cancel: true });
+    await stack.provider({ latencyMs: 60_000, oldDelete: "stops" });
+    return () => stack.settings({ tell_provider_on_cancel: false });
+  });
+
+  /** The hold is released, and the task that was stopped has its own cause. */
+  async function untilStopped(jobId: string): Promise<void> {
+    await expect.poll(() => ledger(app, jobId), { timeout: 10_000 }).toEqual([
+      { kind: "reserve", amount: -1, captured: null },
+      { kind: "close", amount: 1, captured: 0 },
+    ]);
+    expect(await stack.sql`select u.cause from genflow.undelivered(${jobId}) u`).toEqual([
+      { cause: "deleted_by_us" },
+    ]);
+    expect(await cancel(jobId)).toMatchObject({ refund: "released", providerTold: false });
+  }
+
+  it("stops a running task, and its hold does not wait for a poll", async () => {
+    const jobId = await startJob(app);
+    await untilStatus(app, jobId, "processing");
+    expect(await cancel(jobId)).toMatchObject({ outcome: "canceled", providerTold: true });
+    await untilStopped(jobId);
+  });
+
+  it("stops the task of a job that was canceled before the submit's answer came", async () => {
+    await stack.provider({ holdSubmitAnswers: true });
+    const jobId = await startJob(app);
+    await untilStatus(app, jobId, "submitting");
+    // Sent: from here on a cancel waits for what the provider says.
+    await expect.poll(() =>
+      stack.sql`select from genflow.attempts where job_id = ${jobId} and sent_at is not null`
+    )
+      .toHaveLength(1);
+    expect(await cancel(jobId)).toMatchObject({
+      outcome: "canceled",
+      refund: "pending",
+      providerTold: false,
+    });
+    await stack.provider({ holdSubmitAnswers: false });
+    await untilStopped(jobId);
+  });
+
+  it("leaves a task that the provider does not stop as it is: delivered, it is captured", async () => {
+    await stack.provider({ oldDelete: "finished", latencyMs: 1500 });
+    const jobId = await startJob(app);
+    await untilStatus(app, jobId, "processing");
+    expect(await cancel(jobId)).toMatchObject({ refund: "pending", providerTold: false });
+    await expect.poll(() => ledger(app, jobId), { timeout: 10_000 }).toContainEqual(
+      { kind: "close", amount: 0, captured: 1 },
+    );
+  });
+});
+
 describe("an insufficient balance", () => {
   it("is refused with balance and price, and leaves the key unused", async () => {
     await stack.settings({ sign_up_grant_credits: 3 });

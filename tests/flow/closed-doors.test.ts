@@ -42,7 +42,7 @@ describe("a callback that nobody vouches for", () => {
   });
 });
 
-describe("the sweep", () => {
+describe.each(["sweep", "thumbnail"])("the %s function", (name) => {
   it.for<[string, () => Record<string, string>]>([
     ["no stamp", () => ({})],
     ["a stamp of another secret", () => {
@@ -52,7 +52,7 @@ describe("the sweep", () => {
     ["the app's key", () => ({ apikey: app.target.publishableKey })],
     ["a user's token", () => ({ authorization: `Bearer ${app.token}` })],
   ])("does not start for %s", async ([, headers]) => {
-    expect(await post("sweep", "{}", headers())).toEqual([401, "unauthorized"]);
+    expect(await post(name, "{}", headers())).toEqual([401, "unauthorized"]);
   });
 });
 

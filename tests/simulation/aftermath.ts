@@ -23,6 +23,8 @@ export interface Aftermath {
   storage: SimulatedStorage;
   people: People;
   profiles: Profiles;
+  /** Users who were deleted. */
+  erased: ReadonlySet<string>;
   owners: ReadonlyMap<string, { userId: string; jobId: string }>;
   violated: (promise: number, what: string) => void;
   check: (promise: number) => void;
@@ -33,6 +35,9 @@ interface Picture {
   user_id: string;
   index: number;
   path: string;
+  thumb_path: string | null;
+  /** Where it lies if its drawing was lost after the upload. */
+  intended_thumb_path: string;
   bytes: string;
   sha256: string;
   deleted: boolean;
@@ -53,12 +58,13 @@ export async function lookBack(aftermath: Aftermath): Promise<Outcome> {
   };
 }
 
-async function jobsByEnd({ database, people, violated }: Aftermath): Promise<Record<string, number>> {
+async function jobsByEnd({ database, people, erased, violated }: Aftermath): Promise<Record<string, number>> {
   const rows = await database.sql<{ id: string; status: string; error_code: string | null }[]>`
     select id, status, error_code from public.generation_jobs`;
   const ids = new Set(rows.map(({ id }) => id));
-  for (const jobId of people.accepted.keys()) {
-    if (!ids.has(jobId)) violated(1, `job ${jobId} was accepted and is not there`);
+  for (const [jobId, userId] of people.accepted) {
+    if (erased.has(userId) && ids.has(jobId)) violated(5, `job ${jobId} of a deleted user is still there`);
+    if (!erased.has(userId) && !ids.has(jobId)) violated(1, `job ${jobId} was accepted and is not there`);
   }
   const jobs: Record<string, number> = {};
   for (const { status, error_code } of rows) {
@@ -85,7 +91,7 @@ async function tasksPerJob({ database, owners }: Aftermath, tasks: Task[]): Prom
 /** Each picture is its own job's and lies where its row says; nothing else lies anywhere. */
 async function comparePictures({ database, provider, storage, violated, check }: Aftermath): Promise<void> {
   const pictures = await database.sql<Picture[]>`
-    select i.job_id, i.user_id, i.index, i.path, i.bytes, i.sha256, i.deleted_at is not null as deleted, j.attempt_id, a.task_id
+    select i.job_id, i.user_id, i.index, i.path, i.thumb_path, genflow.thumb_path(i.path) as intended_thumb_path, i.bytes, i.sha256, i.deleted_at is not null as deleted, j.attempt_id, a.task_id
     from public.generation_images i join public.generation_jobs j on j.id = i.job_id left join genflow.attempts a on a.id = j.attempt_id`;
   const expected = new Set<string>();
   for (const picture of pictures) {
@@ -97,7 +103,10 @@ async function comparePictures({ database, provider, storage, violated, check }:
       if (stored !== undefined) violated(5, `the deleted picture ${index} of job ${job_id} is still stored`);
       continue;
     }
-    expected.add(name);
+    expected.add(name).add(`generations/${picture.intended_thumb_path}`);
+    if (picture.thumb_path !== null && !storage.objects.has(`generations/${picture.thumb_path}`)) {
+      violated(4, `picture ${index} of job ${job_id} has a thumbnail that is not stored`);
+    }
     if (stored === undefined) violated(4, `picture ${index} of job ${job_id} is recorded and not stored`);
     else if (stored.sha256 !== sha256 || stored.bytes.byteLength !== Number(bytes)) {
       violated(4, `picture ${index} of job ${job_id} is not what its row says`);
@@ -116,9 +125,12 @@ async function comparePictures({ database, provider, storage, violated, check }:
 }
 
 /** Messages are numbered without a gap, and who only reads on from the number he has seen misses nothing. */
-async function compareProfiles({ database, people, profiles, violated, check }: Aftermath): Promise<void> {
+async function compareProfiles(
+  { database, people, profiles, erased, violated, check }: Aftermath,
+): Promise<void> {
   for (const wrong of await profiles.compare()) violated(8, wrong);
   for (const userId of people.users) {
+    if (erased.has(userId)) continue;
     check(8);
     const [row] = await database.sql<{ messages: number; numbers: number; last: number; feed_seq: number }[]>`
       select count(*)::integer as messages, count(distinct payload ->> 'seq')::integer as numbers,
@@ -131,14 +143,16 @@ async function compareProfiles({ database, people, profiles, violated, check }: 
   }
 }
 
-async function creditsDrift({ database, people, violated }: Aftermath): Promise<number> {
+async function creditsDrift({ database, people, erased, violated }: Aftermath): Promise<number> {
   const [row] = await database.sql<{ drift: number; granted: number }[]>`
     select (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant')::integer
-        - (select coalesce(sum(credits_captured), 0) from public.generation_jobs)::integer
-        - (select coalesce(sum(balance), 0) from genflow.accounts)::integer as drift,
+        - (select coalesce(sum(captured), 0) from public.credit_entries)::integer
+        - (select coalesce(sum(balance), 0) from genflow.accounts)::integer
+        - (select coalesce(sum(amount), 0) from public.credit_entries e
+          where not exists (select from genflow.accounts a where a.user_id = e.user_id))::integer as drift,
       (select coalesce(sum(amount), 0) from public.credit_entries where kind = 'grant' and (reference = 'welcome' or reference like 'more %'))::integer as granted`;
   if (row!.drift !== 0) violated(3, `credits drift by ${row!.drift}`);
-  if (row!.granted !== people.granted.credits) {
+  if (erased.size === 0 && row!.granted !== people.granted.credits) {
     violated(3, `granted ${row!.granted} of ${people.granted.credits}`);
   }
   return row!.drift;
@@ -146,12 +160,16 @@ async function creditsDrift({ database, people, violated }: Aftermath): Promise<
 
 /** Why the provider was paid for a task that gave its user nothing. Whatever is in no list is a violation. */
 async function undelivered(
-  { database, violated, owners }: Aftermath,
+  { database, violated, owners, erased }: Aftermath,
   tasks: Task[],
 ): Promise<Record<string, number>> {
   const causes: Record<string, number> = {};
   for (const task of tasks) {
     if (!task.paid) continue;
+    if (erased.has(owners.get(task.attemptId!)?.userId ?? "")) {
+      causes["its user was deleted"] = (causes["its user was deleted"] ?? 0) + 1;
+      continue;
+    }
     const [row] = await database.sql<Record<string, unknown>[]>`
       select j.status, j.error_code, j.attempt_id = a.id as follows, a.closed_how, a.result_status, cardinality(a.output_urls) as outputs
       from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = ${task.attemptId}`;

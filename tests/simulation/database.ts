@@ -43,6 +43,8 @@ export interface SimulatedDatabase {
   asUser(atMs: number, userId: string, name: string, args: Record<string, unknown>): Promise<unknown>;
   /** Runs `call genflow.sweep()` as pg_cron does; answers its warnings, how often it knocked at the sweep function, and how much it moved. */
   sweep(atMs: number): Promise<{ warnings: string[]; knocks: number; moved: number }>;
+  /** As the dashboard does. */
+  deleteUser(atMs: number, userId: string): Promise<void>;
   /** Rows of ops.invariant_violations. */
   violations(atMs: number): Promise<Violation[]>;
   end(): Promise<void>;
@@ -123,6 +125,9 @@ export function openSimulated(
             and id = (select max(id) from genflow.sweeps where kind = 'sql')`,
       ]);
       return { warnings: [...warnings], knocks: knocks.count, moved: last!.moved };
+    },
+    async deleteUser(atMs, userId) {
+      await Promise.all([set(sql, atMs), sql`delete from auth.users where id = ${userId}`]);
     },
     async violations(atMs) {
       const [, rows] = await Promise.all([

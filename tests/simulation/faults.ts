@@ -63,6 +63,7 @@ export const faultChances = {
   "storage: slow": 0.025,
   "storage: short object": 0.02,
   "storage: answer lost": 0.02,
+  "thumbnail: the decoder kills its process": 0.1,
   // the sweep
   "sweep: skipped": 0.1,
   "sweep: doubled": 0.08,

@@ -24,6 +24,8 @@ export interface PeopleOptions {
   taps: number;
   /** The time in which they come. */
   seconds: number;
+  /** Users who were deleted: the app of such a one is signed out sooner or later. */
+  erased: ReadonlySet<string>;
   violated: (promise: number, what: string) => void;
 }
 
@@ -196,7 +198,7 @@ export function createPeople(options: PeopleOptions): People {
         });
       });
     // The payment's webhook comes as often as it takes.
-    while (await grant() !== "done") await pause(5);
+    while (!options.erased.has(userId) && await grant() !== "done") await pause(5);
     await grant();
   }
 
@@ -217,7 +219,8 @@ export function createPeople(options: PeopleOptions): People {
       }));
       // Credits ran out, or caps were hit too often: somebody pays for more.
       while (accepted.size < minJobs) {
-        const userId = random.pick(users);
+        await pause(random.between(30, 300));
+        const userId = random.pick(users.filter((each) => !options.erased.has(each)));
         await arrive(userId, `more ${accepted.size} ${time.now()}`);
         await wish(userId, await requestOf(userId));
       }

@@ -27,6 +27,8 @@ export interface World {
   /** The kernel's calls, as they arrive. */
   call(invocation: Invocation, name: string, args: Record<string, unknown>): Promise<unknown>;
   webhookUrl: string;
+  /** The functions that draw pictures small are knocked at. */
+  wakeThumbnails: (pictures: number) => void;
   log: (line: string) => void;
 }
 
@@ -49,6 +51,7 @@ export function backendOf(world: World, invocation: Invocation, name: FunctionNa
     fetch: outputFetch(world, invocation),
     now,
     newId: () => random.uuid(),
+    wakeThumbnails: (pictures) => world.wakeThumbnails(pictures),
     log: createLog({ write: world.log, now, function: name, traceId: random.hex(32) }),
     config: {
       wavespeedBaseUrl: providerOrigin,
@@ -340,14 +343,21 @@ function storeOf({ machine, storage, random }: World, invocation: Invocation): S
   const ask = <Value>(happen: () => Promise<Value> | Value, back = random.between(0.01, 0.1)) =>
     machine.ask(invocation, { there: random.between(0.01, 0.1), happen, back });
   return {
-    async upload(bucket, path, bytes) {
+    async upload(bucket, path, { stream }, signal) {
       const plan = storage.plan();
-      const kept = Uint8Array.from(bytes);
-      return await ask(() => storage.put(bucket, path, kept, plan), plan.seconds);
+      const bytes = await untilAborted(signal, readAll(stream));
+      return await untilAborted(signal, ask(() => storage.put(bucket, path, bytes, plan), plan.seconds));
     },
+    size: (bucket, path, signal) => untilAborted(signal, ask(() => storage.size(bucket, path))),
     download: (bucket, path) => ask(() => storage.get(bucket, path)),
     sign: (bucket, path) =>
       ask(() => storage.has(bucket, path) ? `https://project.example.com/${bucket}/${path}` : null),
     remove: (bucket, paths) => ask(() => storage.remove(bucket, paths)),
   };
+}
+
+async function readAll(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<Uint8Array<ArrayBuffer>> {
+  const bytes: number[] = [];
+  for await (const chunk of stream) bytes.push(...chunk);
+  return Uint8Array.from(bytes);
 }

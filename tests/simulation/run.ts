@@ -1,7 +1,7 @@
 // One seed: its weather, its people, its provider, and everything that must be true while and after they had their day.
 
 import { createHash } from "node:crypto";
-import { receiveCallback, sweep as sweepWork } from "../../shared/backend/mod.ts";
+import { receiveCallback, sweep as sweepWork, thumbnailDue } from "../../shared/backend/mod.ts";
 import type { SimulatedDatabase, Violation } from "./database.ts";
 import { createFaults, type Fault } from "./faults.ts";
 import { lookBack, type Outcome } from "./aftermath.ts";
@@ -47,6 +47,7 @@ const changing: ReadonlySet<string> = new Set([
   "record_image",
   "complete_generation",
   "cancel_generation",
+  "record_thumbnail",
   "grant_credits",
 ]);
 
@@ -146,6 +147,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     },
   });
 
+  const erased = new Set<string>();
   let restartDue = false;
   function restart(): void {
     faults.seen("all functions killed");
@@ -160,6 +162,9 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     provider,
     storage,
     webhookUrl,
+    wakeThumbnails(pictures) {
+      for (let count = 0; count < pictures; count++) time.after(random.between(20, 200), drawSmall);
+    },
     log(line) {
       check(9);
       if (line.includes(promptMark)) violated(9, `a prompt in the log: ${line.slice(0, 100)}`);
@@ -180,7 +185,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
         return answer;
       } catch (error) {
         note(`${invocation.name}#${invocation.number} ${name} raised ${String(error)}`);
-        violated(4, `${name} raised ${String(error)}`);
+        if (!erased.has(String(args["p_user_id"]))) violated(4, `${name} raised ${String(error)}`);
         throw error;
       } finally {
         if (isChange) {
@@ -216,6 +221,21 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     }
   }
 
+  function drawSmall(): void {
+    void machine.run("thumbnail", async (invocation) => {
+      await thumbnailDue(backendOf(world, invocation, "thumbnail"), ({ bytes }) => {
+        if (faults.strikes("thumbnail: the decoder kills its process")) {
+          faults.seen("thumbnail: the decoder kills its process");
+          machine.kill(invocation);
+        }
+        return {
+          bytes: Uint8Array.from(bytes.slice(-40)),
+          contentType: "image/webp",
+          thumbhash: "3OcRJYB4d3h/iIeHeEh3eIhw+j2w",
+        };
+      });
+    });
+  }
   function deliver(delivery: Delivery): void {
     void machine.run("wavespeed-webhook", async (invocation) => {
       const query = delivery.url.searchParams;
@@ -275,6 +295,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
   const people = createPeople({
     world,
     database,
+    erased,
     users,
     taps: random.integer(20, 26),
     seconds: random.pick([60, 600, 1800]),
@@ -294,6 +315,15 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
       });
     });
   }
+  if (random.chance(0.4)) {
+    time.after(random.between(5, 1500) * 1000, async () => {
+      const userId = random.pick(people.users);
+      faults.seen("app: user deleted");
+      note(`user ${userId} is deleted`);
+      erased.add(userId);
+      await database.deleteUser(time.now(), userId);
+    });
+  }
   const profiles = createProfiles(database, people.users);
   void people.live().then(() => void (peopleAreDone = true));
   time.after(sweepSeconds * 1000, sweep);
@@ -307,7 +337,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
   await inspect();
   const outcome = violations.length > 0
     ? null
-    : await lookBack({ database, provider, storage, people, profiles, owners, violated, check });
+    : await lookBack({ database, provider, storage, people, profiles, erased, owners, violated, check });
   return {
     seed,
     violations,
@@ -326,7 +356,8 @@ async function isAllEnded({ sql }: SimulatedDatabase): Promise<boolean> {
   const [row] = await sql<{ ended: boolean }[]>`select
     not exists (select from public.generation_jobs where ended_at is null)
     and not exists (select from genflow.attempts where closed_at is null)
-    and not exists (select from genflow.storage_purges where done_at is null) as ended`;
+    and not exists (select from genflow.storage_purges where done_at is null)
+    and not exists (select from genflow.erasures where finished_at is null) as ended`;
   return row!.ended;
 }
 

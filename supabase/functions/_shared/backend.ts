@@ -3,7 +3,9 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import { type Backend, createKernel, type Log, rpcOf, storeOf } from "../../../shared/backend/mod.ts";
 import { createWavespeed } from "../../../shared/wavespeed/mod.ts";
+import { afterAnswer } from "./after.ts";
 import { type Environment, readEnvironment } from "./environment.ts";
+import { wakeThumbnails } from "./wake-thumbnails.ts";
 
 let environment: Environment | undefined;
 
@@ -20,6 +22,7 @@ export function backendOf(admin: SupabaseClient, log: Log): Backend {
     fetch,
     now: Date.now,
     newId: () => crypto.randomUUID(),
+    wakeThumbnails: (pictures) => afterAnswer(wakeThumbnails(config, log, pictures)),
     log,
     config,
   };

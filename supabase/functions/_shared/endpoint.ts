@@ -32,7 +32,7 @@ const appCors: Record<string, string> = {
 };
 
 const uuidForm = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i;
-/** For calls that bring no deadline of their own, such as Storage's: a picture of 32 MiB must get through. */
+/** For calls that bring no deadline of their own, such as Storage's: a reference image of 20 MiB must get through. */
 const callDeadlineMs = 60_000;
 const supabaseOptions = {
   global: {
@@ -63,7 +63,10 @@ export function userEndpoint(
         return handle({ ...arrived, request, userId, backend });
       });
     });
-  return { fetch: (request: Request) => serve(request, { name, maxBytes, gate, cors: appCors }) };
+  return {
+    fetch: (request: Request) =>
+      serve(request, { name, maxBytes, gate, cors: appCors, methods: ["POST", "OPTIONS"] }),
+  };
 }
 
 /** For machines: whoever calls proves it in the handler, and no browser is invited. */
@@ -81,7 +84,9 @@ export function machineEndpoint(
           return handle({ ...arrived, request, backend });
         }),
     );
-  return { fetch: (request: Request) => serve(request, { name, maxBytes, gate, cors: {} }) };
+  return {
+    fetch: (request: Request) => serve(request, { name, maxBytes, gate, cors: {}, methods: ["POST"] }),
+  };
 }
 
 interface Endpoint {
@@ -89,6 +94,8 @@ interface Endpoint {
   maxBytes: number;
   gate: Gate;
   cors: Record<string, string>;
+  /** OPTIONS is answered where browsers may call. */
+  methods: readonly string[];
 }
 
 /** Answers, and writes the request's one line whatever happens. */
@@ -111,7 +118,7 @@ async function serve(request: Request, endpoint: Endpoint): Promise<Response> {
 
 async function answerTo(
   request: Request,
-  { maxBytes, gate, cors }: Endpoint,
+  { maxBytes, gate, cors, methods }: Endpoint,
   log: RequestLog,
   asked: Asked,
 ): Promise<Response> {
@@ -122,7 +129,7 @@ async function answerTo(
   });
   if (body === "too_large") return withHeaders(problem("payload_too_large", asked), cors);
   log.line.add({ body_bytes: body.byteLength });
-  if (method !== "POST" && method !== "OPTIONS") {
+  if (!methods.includes(method)) {
     return withHeaders(problem("method_not_allowed", asked), cors);
   }
   const answer = await gate({ ...asked, body, log })(

@@ -5,6 +5,8 @@ import type { BackendConfig } from "../../../shared/backend/mod.ts";
 export interface Environment extends BackendConfig {
   wavespeedApiKey: string;
   sweepSecret: string;
+  /** Where the project's functions are called. */
+  functionsUrl: string;
 }
 
 const defaultBaseUrl = "https://api.wavespeed.ai";
@@ -18,6 +20,7 @@ export function readEnvironment(): Environment {
       .filter(Boolean),
     callbackSecret: required("GENFLOW_CALLBACK_SECRET"),
     sweepSecret: required("GENFLOW_SWEEP_SECRET"),
+    functionsUrl: `${required("SUPABASE_URL")}/functions/v1`,
     inputDelivery: Deno.env.get("GENFLOW_INPUT_DELIVERY") === "upload" ? "upload" : "signed_url",
   };
 }

@@ -80,8 +80,14 @@ export function send(model: Model, attempt: Attempt, sendId: string): { go: bool
 }
 
 /** `as`: accepted, unknown, or the class of a rejection. */
-export function submit(model: Model, attempt: Attempt, sendId: string, as: string): { recorded: boolean } {
-  if (attempt.sendId !== sendId) return { recorded: false };
+export function submit(
+  model: Model,
+  attempt: Attempt,
+  sendId: string,
+  as: string,
+): { recorded: boolean; tellTaskIds: [] } {
+  // Nothing is told here: the setting stays off.
+  if (attempt.sendId !== sendId) return { recorded: false, tellTaskIds: [] };
   const job = model.jobs.get(attempt.jobId)!;
   if (as === "accepted") attach(model, attempt);
   else if (as !== "unknown" && (attempt.submission === null || attempt.submission === "lost")) {
@@ -91,7 +97,7 @@ export function submit(model: Model, attempt: Attempt, sendId: string, as: strin
     attempt.submission = "unknown";
     if (job.attemptId === attempt.id && job.status === "submitting") job.status = "unknown";
   }
-  return { recorded: true };
+  return { recorded: true, tellTaskIds: [] };
 }
 
 /** The provider has the task: the attempt is open (again), and a job that waits follows it. */

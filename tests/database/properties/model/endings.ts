@@ -44,9 +44,9 @@ const failures: Record<string, { ends?: string; burns?: string; pauseSeconds?: n
   abandoned: { ends: "provider_failed" },
   rate_limited: { pauseSeconds: 60 },
   no_credits: { pauseSeconds: 300 },
-  not_sent: { burns: "provider_failed" },
+  not_sent: { burns: "provider_down" },
   provider_error: { burns: "provider_failed" },
-  timeout: { burns: "provider_failed" },
+  timeout: { burns: "processing_timeout" },
   no_outputs: { burns: "no_outputs" },
   interrupted: { burns: "interrupted" },
 };
