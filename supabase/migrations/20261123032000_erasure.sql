@@ -39,8 +39,9 @@ create table genflow.erasures (
   check (finished_at is null or (ledger_user_id is null and objects_seen_to is null))
 );
 create index erasures_due on genflow.erasures (due_at, id) where due_at is not null;
+create index erasures_finished on genflow.erasures (finished_at) where finished_at is not null;
 comment on table genflow.erasures is
-  'Deleted users of whom something may be left. Once finished it says when, and no longer whom.';
+  'Deleted users of whom something may be left. Once finished it says when, no longer whom, and is kept for sweep_history_days.';
 comment on column genflow.erasures.ledger_user_id is 'Takes the user''s place in the ledger, whose lines stay: one for all of them, forgotten with the end.';
 comment on column genflow.erasures.asked_by is 'deletion: the trigger on auth.users. sweep: an account whose user was gone, so the trigger had failed.';
 comment on column genflow.erasures.objects_seen_to is 'How far this look through the user''s objects has come; null = from the beginning.';
@@ -408,9 +409,9 @@ declare
   v_end constant text := p_user_id || '0';
   v_buckets constant text[] := array['generations', 'generation-inputs'];
 begin
-  if exists (select from storage.objects where name ~>=~ v_from and name ~<~ v_end and bucket_id = any (v_buckets))
-    or exists (select from genflow.storage_purges
-      where bucket_id = any (v_buckets) and path >= v_from and path < v_end and done_at is null) then
+  -- An object that this step has found has one.
+  if exists (select from genflow.storage_purges
+    where bucket_id = any (v_buckets) and path >= v_from and path < v_end and done_at is null) then
     return null;
   end if;
   delete from genflow.storage_purges where id = any (array(
@@ -419,8 +420,10 @@ begin
   return not exists (select from genflow.storage_purges where bucket_id = any (v_buckets) and path >= v_from and path < v_end);
 end $$;
 comment on function genflow.forget_purges(uuid) is
-  'Deletes what is known of the user''s removed objects, whose names hold his id: true once none is left, null while an object or a purge of one stands.';
+  'Deletes what is known of the user''s removed objects, whose names hold his id: true once none is left, null while one is still to be removed.';
 
+-- Planned for the values at hand: who asks genflow.undelivered for one job, as deleting a job does, would with a plan that
+-- serves for all jobs too read every attempt there is (measured: 18,112 rows instead of 1,911 with 3,000 jobs of others).
 create function genflow.erase(p_erasure genflow.erasures, p_now timestamptz) returns timestamptz
 language plpgsql volatile security definer set search_path = ''
   set lock_timeout = '200ms' set enable_seqscan = off set plan_cache_mode = force_custom_plan
@@ -487,6 +490,11 @@ begin
     update genflow.erasures
       set due_at = null, finished_at = v_now, user_id = null, ledger_user_id = null, objects_seen_to = null
       where id = v_erasure.id;
+    -- More than one at a time, so that they do not pile up.
+    delete from genflow.erasures where id = any (array(
+      select id from genflow.erasures
+        where finished_at < v_now - make_interval(days => (select sweep_history_days from genflow.settings where singleton))
+        order by finished_at limit 10));
   end if;
   return 1;
 end $$;

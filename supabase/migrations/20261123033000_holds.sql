@@ -420,6 +420,7 @@ comment on function genflow.undelivered(uuid) is
   'The provider''s tasks, of one job or of all, that are billed, or may be, and gave their user nothing: one row and one cause each. is_certain: the provider said completed. Tasks that it says have failed are not here, since it gives those back.';
 
 create table genflow.undelivered_erased (
+  id uuid primary key default genflow.new_id(),
   at timestamptz not null default genflow.clock(),
   cause text not null,
   is_certain boolean not null

