@@ -147,4 +147,3 @@ select 7, 'no ready job is passed over', j.user_id, j.id, jsonb_build_object('re
       where o.user_id <> j.user_id and later.ready_order > j.ready_order and o.claimed_at > j.ready_at + interval '2 minutes');
 comment on view ops.invariant_violations is
   'Promises that do not hold at this moment: promise (its number), rule, whose, which job, detail. No row is ever expected; one is an incident. Ask for one user with where user_id = …';
-revoke all on table ops.invariant_violations from public, anon, authenticated, service_role;
