@@ -41,6 +41,8 @@ export default defineConfig({
       room("bench"),
       // Whole lives of the system by seed: `npm run simulate` for more than a few.
       room("simulation", { testTimeout: 300 * seconds }),
+      // Mutated deliveries to the webhook: `npm run fuzz` for more than a few thousand.
+      room("fuzz"),
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
       room("cli", { testTimeout: 60 * seconds }),
       room("pg-cron"),

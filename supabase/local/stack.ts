@@ -32,6 +32,8 @@ export interface StackOptions {
   log?: Log;
   /** Default true: pg_cron's jobs run. They can be run by hand either way. */
   cron?: boolean;
+  /** Default false. True: the database survives a power cut (fsync), and everything is several times slower. */
+  durable?: boolean;
   /** What a function's worker may use. What is not given is as on a hosted project of a paid plan. */
   workerLimits?: Partial<WorkerLimits>;
   /** Default false: changed code in supabase/functions and shared is taken up at the next request. */
@@ -71,7 +73,7 @@ async function start(options: StackOptions, closing: Closing): Promise<Omit<Stac
   const keys = await loadKeys(dataDirectory);
 
   const [cluster, gateway, provider] = await together([
-    startDatabase(dataDirectory, supabaseDirectory, closing),
+    startDatabase(options, supabaseDirectory, closing),
     closing.keep(
       "gateway",
       openGateway({
@@ -141,11 +143,11 @@ async function start(options: StackOptions, closing: Closing): Promise<Omit<Stac
 }
 
 async function startDatabase(
-  dataDirectory: string,
+  { dataDirectory, durable = false }: StackOptions,
   supabaseDirectory: string,
   closing: Closing,
 ): Promise<Cluster> {
-  const cluster = await closing.keep("database", startCluster({ dataDirectory }));
+  const cluster = await closing.keep("database", startCluster({ dataDirectory, durable }));
   await preparePlatform(cluster);
   await migrate(cluster, { directory: join(supabaseDirectory, "migrations") });
   await seed(cluster.databaseUrl, join(supabaseDirectory, "seed.sql"));
