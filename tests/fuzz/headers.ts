@@ -95,7 +95,8 @@ const kinds: Readonly<Record<string, More>> = {
       (_, at): [string, string] => [`x-${at}-${random.hex(6)}`, random.hex(20)],
     ),
   }),
-  "long": (random) => ({ headers: [["x-long", "y".repeat(random.pick([2000, 9000]))]] }),
+  // With the longest address and signature still below 16 KiB, Node's limit; more is among what breaks HTTP.
+  "long": (random) => ({ headers: [["x-long", "y".repeat(random.pick([2000, 5000]))]] }),
   "odd bytes": (random) => ({
     headers: [[
       "x-odd",

@@ -22,6 +22,11 @@ export const harness = `
   create or replace function genflow.new_id() returns uuid
   language plpgsql volatile security definer set search_path = ''
   as $$ begin return pg_catalog.overlay(pg_catalog.overlay(pg_catalog.md5(genflow.draw()::text), '4', 13), 'a', 17)::uuid; end $$;
+  -- Read after each call, over the same connection.
+  alter view ops.invariant_violations set (security_invoker = false);
+  grant usage on schema ops to service_role;
+  grant select on ops.invariant_violations to service_role;
+  grant execute on function genflow.clock() to service_role;
   create table realtime.messages_all partition of realtime.messages for values from (minvalue) to (maxvalue);`;
 
 export interface Violation {
@@ -32,17 +37,32 @@ export interface Violation {
   detail: unknown;
 }
 
+export interface Called {
+  /** Throws a KernelError for what SQL refused. */
+  answer(): unknown;
+  /** Rows of ops.invariant_violations just after it, if that was asked for: in the same journey to the server. */
+  violations: Violation[];
+}
+
 export interface SimulatedDatabase {
   /** The superuser's. */
   sql: postgres.Sql;
   /** Empties everything and begins the seed's draws anew. */
-  begin(seed: number): Promise<void>;
-  /** Calls public.<name> as service_role. Throws a KernelError for what SQL refuses. */
-  rpc(atMs: number, name: string, args: Record<string, unknown>): Promise<unknown>;
+  begin(atMs: number, seed: number): Promise<void>;
+  /** One whose e-mail is confirmed. */
+  addUser(atMs: number, userId: string): Promise<void>;
+  /** Calls public.<name> as service_role. */
+  rpc(atMs: number, name: string, args: Record<string, unknown>, looks: boolean): Promise<Called>;
   /** Calls public.<name> as a signed-in user. */
   asUser(atMs: number, userId: string, name: string, args: Record<string, unknown>): Promise<unknown>;
   /** Runs `call genflow.sweep()` as pg_cron does; answers its warnings, how often it knocked at the sweep function, and how much it moved. */
   sweep(atMs: number): Promise<{ warnings: string[]; knocks: number; moved: number }>;
+  /** What an operator changes by hand. */
+  set(
+    atMs: number,
+    table: "genflow.settings" | "genflow.provider",
+    values: Record<string, unknown>,
+  ): Promise<void>;
   /** As the dashboard does. */
   deleteUser(atMs: number, userId: string): Promise<void>;
   /** Rows of ops.invariant_violations. */
@@ -63,42 +83,57 @@ export function openSimulated(
       max: 1,
       max_lifetime: null,
       onnotice,
-      connection: { "simulation.now": "2026-01-01T00:00:00Z", "simulation.seed": "0", ...more },
+      connection: {
+        "simulation.now": "2026-01-01T00:00:00Z",
+        "simulation.seed": "0",
+        // Nothing here outlives its server.
+        synchronous_commit: "off",
+        ...more,
+      },
     });
   const sql = connect("supabase_admin");
   const api = connect("authenticator", { role: "service_role" });
   const app = connect("authenticator");
   const cron = connect("postgres", {}, (notice) => warnings.push(String(notice["message"])));
-  let seed = 0;
 
   /** Before the next question of this connection, in the same journey to the server. */
   const set = (connection: postgres.Sql, atMs: number) =>
-    connection`select set_config('simulation.now', ${new Date(atMs).toISOString()}, false),
-      set_config('simulation.seed', ${String(seed)}, false)`;
+    connection`select set_config('simulation.now', ${new Date(atMs).toISOString()}, false)`;
 
-  async function call(connection: postgres.Sql, atMs: number, name: string, args: Record<string, unknown>) {
+  async function call(
+    connection: postgres.Sql,
+    atMs: number,
+    name: string,
+    args: Record<string, unknown>,
+    looks: boolean,
+  ): Promise<Called> {
     const names = Object.keys(args);
+    // The condition is what makes the time stand before the function is called.
     const text = `select public.${name}(${
-      names.map((each, at) => `${each} => $${at + 1}`).join(", ")
-    }) as answer`;
-    try {
-      const [, rows] = await Promise.all([
-        set(connection, atMs),
-        connection.unsafe<{ answer: unknown }[]>(text, names.map((each) => args[each] as string), {
-          prepare: true,
-        }),
-      ]);
-      return rows[0]?.answer;
-    } catch (error) {
-      if (error instanceof postgres.PostgresError) throw new KernelError(name, error.code, false);
-      throw error;
-    }
+      names.map((each, at) => `${each} => $${at + 2}`).join(", ")
+    }) as answer from (select set_config('simulation.now', $1, false) as now offset 0) t where t.now <> ''`;
+    const values = [new Date(atMs).toISOString(), ...names.map((each) => args[each] as string)];
+    const [answered, violations] = await Promise.all([
+      connection.unsafe<{ answer: unknown }[]>(text, values, { prepare: true }).then(
+        (rows) => () => rows[0]?.answer,
+        (error: unknown) => () => {
+          throw error instanceof postgres.PostgresError ? new KernelError(name, error.code, false) : error;
+        },
+      ),
+      looks ? connection<Violation[]>`select * from ops.invariant_violations` : [],
+    ]);
+    return { answer: answered, violations };
   }
 
   return {
     sql,
-    async begin(next) {
-      seed = next;
+    async begin(atMs, seed) {
+      for (const connection of [sql, api, app, cron]) {
+        await Promise.all([
+          set(connection, atMs),
+          connection`select set_config('simulation.seed', ${String(seed)}, false)`,
+        ]);
+      }
       await emptyTables(sql);
       // The sweep learns how long a model takes.
       await sql`update public.generation_models set expected_seconds = 10`;
@@ -108,31 +143,40 @@ export function openSimulated(
       await sql`update genflow.settings set user_running_cap = default, user_pending_cap = default,
         user_start_burst = default, user_starts_per_minute = default`;
     },
-    rpc: (atMs, name, args) => call(api, atMs, name, args),
+    rpc: (atMs, name, args, looks) => call(api, atMs, name, args, looks),
     async asUser(atMs, userId, name, args) {
       await app`select set_config('role', 'authenticated', false), set_config('request.jwt.claims', ${
         JSON.stringify({ sub: userId, role: "authenticated" })
       }, false)`;
-      return await call(app, atMs, name, args);
+      return (await call(app, atMs, name, args, false)).answer();
     },
     async sweep(atMs) {
       warnings.length = 0;
       await Promise.all([set(cron, atMs), cron.unsafe("call genflow.sweep()")]);
-      const [knocks, [last]] = await Promise.all([
-        sql`delete from net.http_request_queue`,
-        sql<{ moved: number }[]>`select coalesce(sum(value::integer), 0)::integer as moved
+      const [last] = await sql<{ knocks: number; moved: number }[]>`
+        with knocks as (delete from net.http_request_queue returning 1)
+        select (select count(*) from knocks)::integer as knocks, coalesce(sum(value::integer), 0)::integer as moved
           from genflow.sweeps, jsonb_each_text(counts) where key <> 'woke'
-            and id = (select max(id) from genflow.sweeps where kind = 'sql')`,
+            and id = (select max(id) from genflow.sweeps where kind = 'sql')`;
+      return { warnings: [...warnings], ...last! };
+    },
+    async addUser(atMs, userId) {
+      await Promise.all([
+        set(sql, atMs),
+        sql`insert into auth.users (id, email, email_confirmed_at)
+          values (${userId}, ${`${userId}@example.com`}, now())`,
       ]);
-      return { warnings: [...warnings], knocks: knocks.count, moved: last!.moved };
+    },
+    async set(atMs, table, values) {
+      await Promise.all([set(sql, atMs), sql`update ${sql(table)} set ${sql(values)}`]);
     },
     async deleteUser(atMs, userId) {
       await Promise.all([set(sql, atMs), sql`delete from auth.users where id = ${userId}`]);
     },
     async violations(atMs) {
       const [, rows] = await Promise.all([
-        set(sql, atMs),
-        sql<Violation[]>`select * from ops.invariant_violations`,
+        set(api, atMs),
+        api<Violation[]>`select * from ops.invariant_violations`,
       ]);
       return [...rows];
     },

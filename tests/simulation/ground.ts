@@ -17,7 +17,11 @@ const template = "simulation_template";
 
 export async function layGround(): Promise<Ground> {
   const folder = await temporaryFolder();
-  const cluster = await startCluster({ dataDirectory: folder.path });
+  const cluster = await startCluster({
+    dataDirectory: folder.path,
+    // Nobody reads statistics here.
+    settings: { shared_preload_libraries: "", track_activities: "off", update_process_title: "off" },
+  });
   const directory = process.env["GENFLOW_MIGRATIONS"] ??
     join(import.meta.dirname, "../../supabase/migrations");
   await createTemplate(cluster, { directory, name: template });

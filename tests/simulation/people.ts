@@ -9,6 +9,8 @@ import { pictureOf } from "./picture.ts";
 import { backendOf, rpcOf, type World } from "./ports.ts";
 
 export interface People {
+  /** Everybody has an account, before anything else. */
+  signUp(): Promise<void>;
   /** Everybody does all that he came for. */
   live(): Promise<void>;
   readonly users: readonly string[];
@@ -134,7 +136,7 @@ export function createPeople(options: PeopleOptions): People {
       modelId: model.modelId,
       prompt: `a ${promptMark} ${random.hex(8)}`,
       aspectRatio: random.pick(model.ratios),
-      numImages: random.integer(1, model.images),
+      numImages: random.integer(1, random.pick([1, model.images])),
       ...(random.chance(0.2) ? { seed: random.integer(1, 1000) } : {}),
     };
   }
@@ -160,11 +162,11 @@ export function createPeople(options: PeopleOptions): People {
     if (answer === null || answer.kind === "refused") return;
     const jobId = answer.answer.job.id;
     if (faults.strikes("app: cancel")) {
-      await pause(random.pick([random.between(0, 3), random.between(1, 30), random.between(10, 900)]));
+      await pause(random.pick([random.between(0, 3), random.between(1, 30), random.between(10, 300)]));
       faults.seen("app: cancel");
       await askToCancel(userId, jobId);
     }
-    await pause(random.between(60, 2500));
+    await pause(random.between(30, 400));
     const { status, images } = await time.during(stateOf(jobId));
     if (status === "completed" && images.length > 0 && faults.strikes("app: delete")) {
       faults.seen("app: delete");
@@ -206,20 +208,19 @@ export function createPeople(options: PeopleOptions): People {
     users,
     accepted,
     granted,
+    async signUp() {
+      for (const userId of users) await database.addUser(time.now(), userId);
+    },
     async live() {
       const taps = Array.from({ length: options.taps }, (_, at) => users[at % users.length]!);
-      await Promise.all(users.map(async (userId) => {
-        await time.during(database.sql`insert into auth.users (id, email, email_confirmed_at)
-          values (${userId}, ${`${userId}@example.com`}, now())`);
-        await arrive(userId, "welcome");
-      }));
+      await Promise.all(users.map((userId) => arrive(userId, "welcome")));
       await Promise.all(taps.map(async (userId) => {
         await pause(random.between(0, options.seconds));
         await wish(userId, await requestOf(userId));
       }));
       // Credits ran out, or caps were hit too often: somebody pays for more.
       while (accepted.size < minJobs) {
-        await pause(random.between(30, 300));
+        await pause(random.between(30, 120));
         const userId = random.pick(users.filter((each) => !options.erased.has(each)));
         await arrive(userId, `more ${accepted.size} ${time.now()}`);
         await wish(userId, await requestOf(userId));

@@ -3,6 +3,13 @@
 
 import type { SimulatedDatabase } from "./database.ts";
 
+interface Shown {
+  user_id: string;
+  id: string;
+  seq: number;
+  row: string;
+}
+
 interface Screen {
   seq: number;
   rows: Map<string, string>;
@@ -18,20 +25,23 @@ export interface Profiles {
 export function createProfiles(database: SimulatedDatabase, users: readonly string[]): Profiles {
   const screens = new Map<string, Screen>(users.map((userId) => [userId, { seq: 0, rows: new Map() }]));
 
-  async function rowsSince(userId: string, seq: number): Promise<{ id: string; seq: number; row: string }[]> {
-    return await database.sql<{ id: string; seq: number; row: string }[]>`
-      select 'job ' || id as id, seq::integer, genflow.job_json(j)::text as row
-      from public.generation_jobs j where user_id = ${userId} and seq > ${seq}
+  /** Of each user from his number on. */
+  async function rowsSince(seqs: readonly number[]): Promise<Shown[]> {
+    return await database.sql<Shown[]>`
+      with since as (select * from unnest(${users as string[]}::uuid[], ${seqs as number[]}::bigint[]) s (user_id, seq))
+      select user_id, 'job ' || id as id, j.seq::integer, genflow.job_json(j)::text as row
+      from since s join public.generation_jobs j using (user_id) where j.seq > s.seq
       union all
-      select 'image ' || id, seq::integer, genflow.image_json(i)::text
-      from public.generation_images i where user_id = ${userId} and seq > ${seq}`;
+      select user_id, 'image ' || id, i.seq::integer, genflow.image_json(i)::text
+      from since s join public.generation_images i using (user_id) where i.seq > s.seq`;
   }
   async function read(): Promise<void> {
-    for (const [userId, screen] of screens) {
-      for (const { id, seq, row } of await rowsSince(userId, screen.seq)) {
-        screen.rows.set(id, row);
-        screen.seq = Math.max(screen.seq, seq);
-      }
+    for (
+      const { user_id, id, seq, row } of await rowsSince(users.map((userId) => screens.get(userId)!.seq))
+    ) {
+      const screen = screens.get(user_id)!;
+      screen.rows.set(id, row);
+      screen.seq = Math.max(screen.seq, seq);
     }
   }
 
@@ -40,12 +50,9 @@ export function createProfiles(database: SimulatedDatabase, users: readonly stri
     async compare() {
       await read();
       const wrong: string[] = [];
-      for (const [userId, { rows }] of screens) {
-        for (const { id, row } of await rowsSince(userId, -1)) {
-          if (rows.get(id) !== row) {
-            wrong.push(`${id} of ${userId} is shown as ${rows.get(id)} and is ${row}`);
-          }
-        }
+      for (const { user_id, id, row } of await rowsSince(users.map(() => -1))) {
+        const shown = screens.get(user_id)!.rows.get(id);
+        if (shown !== row) wrong.push(`${id} of ${user_id} is shown as ${shown} and is ${row}`);
       }
       return wrong;
     },

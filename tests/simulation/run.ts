@@ -26,6 +26,8 @@ export interface Result {
   checks: Record<string, number>;
   outcome: Outcome | null;
   users: number;
+  /** Jobs, those of deleted users among them. */
+  accepted: number;
   simulatedSeconds: number;
   events: number;
 }
@@ -35,11 +37,12 @@ const webhookUrl = "https://project.example.com/functions/v1/wavespeed-webhook";
 const maxTrail = 4000;
 /** The queue's deadline, the longest storing and the longest attempt, one after the other. */
 const maxSimulatedSeconds = 60 * 3600;
+/** With as many skipped in a row as there may be, it is within the quarter of an hour that a sweep may be late. */
 const maxSweepSeconds = 600;
+const maxSkipped = 4;
 /** Calls after which everything is looked at. The others only read, or say when to ask again. */
 const changing: ReadonlySet<string> = new Set([
   "start_generation",
-  "claim_generations",
   "mark_sending",
   "record_submission",
   "record_listing",
@@ -76,18 +79,22 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
   };
   const check = (promise: number) => void (checks[promise] = (checks[promise] ?? 0) + 1);
 
-  await database.begin(seed);
+  await database.begin(startMs, seed);
   const users = random.integer(3, 5);
-  await database.sql`update genflow.settings set user_running_cap = ${random.pick([1, 2, 3])},
-    user_pending_cap = ${random.pick([3, 10, 20])}, sign_up_grant_credits = ${random.pick([0, 5, 20])},
-    tell_provider_on_cancel = ${random.chance(0.3)},
-    max_credits_per_day = ${random.chance(0.1) ? 60 : null}, min_provider_balance_usd = ${
-    random.chance(0.2) ? 1 : null
-  }`;
-  await database.sql`update genflow.provider set running_cap = ${
-    random.pick([2, 3, 8])
-  }, start_burst = 10, starts_per_minute = ${random.pick([10, 60])}`;
-
+  await database.set(startMs, "genflow.settings", {
+    user_running_cap: random.pick([1, 2, 3]),
+    user_pending_cap: random.pick([3, 10, 20]),
+    sign_up_grant_credits: random.pick([0, 5, 20]),
+    tell_provider_on_cancel: random.chance(0.3),
+    max_credits_per_day: random.chance(0.1) ? 60 : null,
+    min_provider_balance_usd: random.chance(0.2) ? 1 : null,
+  });
+  await database.set(startMs, "genflow.provider", {
+    running_cap: random.pick([2, 3, 8]),
+    start_burst: 10,
+    starts_per_minute: random.pick([10, 60]),
+  });
+  // Long before.
   await database.sql`update genflow.settings set user_running_cap_at = '-infinity'`;
   await database.sql`update genflow.provider set running_cap_at = '-infinity'`;
 
@@ -171,27 +178,31 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     },
     async call(invocation, name, args) {
       const atMs = time.now();
-      let isChange = true;
+      const looks = changing.has(name);
+      let isChange = looks;
       if (restartDue && !invocation.isApp) {
         restartDue = false;
         time.after(random.between(0, 300), restart);
       }
       try {
-        const answer = await database.rpc(atMs, name, args);
+        const called = await database.rpc(atMs, name, args, looks);
+        if (looks) found(called.violations);
+        const answer = called.answer();
         learn(answer);
         note(`${invocation.name}#${invocation.number} ${name} ${summary(answer)}`);
         if (name === "record_submission") compareTask(args, answer);
-        isChange = changing.has(name) && !(name === "claim_generations" && isEmptyClaim(answer));
+        if (name === "claim_generations" && !isEmptyClaim(answer)) {
+          isChange = true;
+          await inspect();
+        }
+        isChange &&= !isWaiting(answer);
         return answer;
       } catch (error) {
         note(`${invocation.name}#${invocation.number} ${name} raised ${String(error)}`);
         if (!erased.has(String(args["p_user_id"]))) violated(4, `${name} raised ${String(error)}`);
         throw error;
       } finally {
-        if (isChange) {
-          changes++;
-          await inspect();
-        }
+        if (isChange) changes++;
       }
     },
   };
@@ -207,16 +218,18 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     const outcome = args["p_outcome"] as { kind: string; taskId?: string };
     const { recorded, taskId } = answer as { recorded: boolean; taskId?: string };
     check(2);
+    // With its user an attempt goes whose end was known before the answer came.
+    if (erased.has(owners.get(String(args["p_attempt_id"]))?.userId ?? "")) return;
     if (outcome.kind === "accepted" && (!recorded || taskId !== outcome.taskId)) {
       violated(2, `task ${outcome.taskId} was accepted and is forgotten`);
     }
   }
   async function inspect(): Promise<void> {
-    for (const promise of [1, 2, 3, 4, 5, 6, 7]) check(promise);
-    tell(await database.violations(time.now()));
+    found(await database.violations(time.now()));
   }
-  function tell(found: Violation[]): void {
-    for (const { promise, rule, job_id, user_id, detail } of found) {
+  function found(rows: Violation[]): void {
+    for (const promise of [1, 2, 3, 4, 5, 6, 7]) check(promise);
+    for (const { promise, rule, job_id, user_id, detail } of rows) {
       violated(promise, `${rule}: job ${job_id} of ${user_id} ${JSON.stringify(detail)}`);
     }
   }
@@ -259,19 +272,22 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     if (row?.follows === false) faults.seen("callback: for an earlier attempt");
   }
 
-  // What pg_cron is told: ten seconds where it can, else a minute.
-  const sweepSeconds = random.pick([10, 30, 60]);
+  // What pg_cron is told, and not much more often than something may have changed.
+  const sweepSeconds = random.pick([40, 60]);
   let isOver = false;
   let peopleAreDone = false;
   let quietSweeps = 0;
+  let skipped = 0;
   let seenChanges = 0;
   async function sweep(): Promise<void> {
     // Where nothing happens but polls of what hangs, a sweep each ten seconds shows nothing new.
     quietSweeps = changes > seenChanges ? 0 : quietSweeps + 1;
     seenChanges = changes;
-    const seconds = Math.min(maxSweepSeconds, sweepSeconds * 1.5 ** quietSweeps);
-    if (faults.strikes("sweep: skipped")) faults.seen("sweep: skipped");
+    const isSkipped = faults.strikes("sweep: skipped") && skipped < maxSkipped;
+    skipped = isSkipped ? skipped + 1 : 0;
+    if (isSkipped) faults.seen("sweep: skipped");
     else await sweepOnce();
+    const seconds = isSkipped ? sweepSeconds : Math.min(maxSweepSeconds, sweepSeconds * 2 ** quietSweeps);
     if (random.chance(0.1)) await profiles.read();
     isOver = peopleAreDone && machine.alive.size === 0 && await isAllEnded(database);
     if (!isOver) time.after(seconds * 1000, sweep);
@@ -297,26 +313,24 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     database,
     erased,
     users,
-    taps: random.integer(20, 26),
-    seconds: random.pick([60, 600, 1800]),
+    taps: random.integer(20, 23),
+    seconds: random.pick([20, 60, 300]),
     violated,
   });
   if (random.chance(0.5)) {
     // In the middle of something.
-    time.after(random.between(10, 900) * 1000, () => void (restartDue = true));
+    time.after(random.between(5, 300) * 1000, () => void (restartDue = true));
   }
   if (random.chance(0.4)) {
-    time.after(random.between(10, 600) * 1000, async () => {
+    time.after(random.between(5, 300) * 1000, async () => {
       faults.seen("operator: settings changed");
-      await database.sql`update genflow.settings set user_running_cap = ${random.pick([0, 1, 4])}`;
-      await database.sql`update genflow.provider set running_cap = ${random.pick([1, 5])}`;
-      time.after(600_000, async () => {
-        await database.sql`update genflow.settings set user_running_cap = 2`;
-      });
+      await database.set(time.now(), "genflow.settings", { user_running_cap: random.pick([0, 1, 4]) });
+      await database.set(time.now(), "genflow.provider", { running_cap: random.pick([1, 5]) });
+      time.after(600_000, () => database.set(time.now(), "genflow.settings", { user_running_cap: 2 }));
     });
   }
   if (random.chance(0.4)) {
-    time.after(random.between(5, 1500) * 1000, async () => {
+    time.after(random.between(5, 400) * 1000, async () => {
       const userId = random.pick(people.users);
       faults.seen("app: user deleted");
       note(`user ${userId} is deleted`);
@@ -325,6 +339,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     });
   }
   const profiles = createProfiles(database, people.users);
+  await people.signUp();
   void people.live().then(() => void (peopleAreDone = true));
   time.after(sweepSeconds * 1000, sweep);
   while (!isOver && violations.length < 20 && await time.step()) {
@@ -347,6 +362,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     checks,
     outcome,
     users,
+    accepted: people.accepted.size,
     simulatedSeconds: (time.now() - startMs) / 1000,
     events,
   };
@@ -359,6 +375,12 @@ async function isAllEnded({ sql }: SimulatedDatabase): Promise<boolean> {
     and not exists (select from genflow.storage_purges where done_at is null)
     and not exists (select from genflow.erasures where finished_at is null) as ended`;
   return row!.ended;
+}
+
+/** A poll or a listing that found nothing new. */
+function isWaiting(answer: unknown): boolean {
+  const { next, decision } = (answer ?? {}) as { next?: string; decision?: string };
+  return next === "wait" || decision === "undecided";
 }
 
 function isEmptyClaim(answer: unknown): boolean {

@@ -62,7 +62,7 @@ export function addResult(tally: Tally, result: Result): void {
     tally.tasks += result.outcome.tasks;
     const { least } = tally;
     least.users = Math.min(least.users, result.users);
-    least.jobs = Math.min(least.jobs, sumOf(result.outcome.jobs));
+    least.jobs = Math.min(least.jobs, result.accepted);
     least.faults = Math.min(least.faults, sumOf(result.faults));
     tally.creditsDrift += Math.abs(result.outcome.creditsDrift);
   }
