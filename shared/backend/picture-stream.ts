@@ -137,7 +137,7 @@ function sourceOf({ headers, body }: Response): Source {
   const declared = headers.get("content-length");
   // Of an encoded body it counts the encoded bytes.
   const declaredBytes = declared === null || headers.has("content-encoding") ? null : Number(declared);
-  const reader = body?.getReader();
+  const reader = body && readerOf(body);
   let readBytes = 0;
   return {
     declaredBytes,
@@ -146,7 +146,7 @@ function sourceOf({ headers, body }: Response): Source {
       if ((declaredBytes ?? 0) > maxOutputBytes) return tooLarge;
       let chunk: Chunk | undefined;
       try {
-        do chunk = (await reader?.read())?.value; while (chunk?.byteLength === 0);
+        do chunk = await reader?.read(); while (chunk?.byteLength === 0);
       } catch {
         // A connection that broke: the rest may come another time.
         return truncated;
@@ -161,5 +161,32 @@ function sourceOf({ headers, body }: Response): Source {
       // One that broke by itself says so once more.
       await reader?.cancel().catch(() => {});
     },
+  };
+}
+
+interface Reader {
+  /** Undefined at the end. */
+  read(): Promise<Chunk | undefined>;
+  cancel(): Promise<void>;
+}
+
+/** What arrived together comes together: a third of the chunks, and a tenth of the time of a large picture less. */
+const maxChunkBytes = 256 * 1024;
+
+function readerOf(body: ReadableStream<Chunk>): Reader {
+  let reader: ReadableStreamBYOBReader;
+  try {
+    reader = body.getReader({ mode: "byob" });
+  } catch {
+    // Not the network's: its chunks are as large as they are.
+    const whole = body.getReader();
+    return { read: async () => (await whole.read()).value, cancel: () => whole.cancel() };
+  }
+  return {
+    async read() {
+      const { done, value } = await reader.read(new Uint8Array(maxChunkBytes));
+      return done ? undefined : value;
+    },
+    cancel: () => reader.cancel(),
   };
 }

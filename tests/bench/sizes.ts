@@ -56,7 +56,7 @@ export const fullSizes: Sizes = {
   },
   cost: { users: 50, floorRows: 20_000, warmUpMs: 2000, windowMs: 4000 },
   feed: { images: 1_000_000, depth: 100_000, pageSize: 30, warmUps: 6, samples: 15 },
-  persist: { smallBytes: 2 ** 20, largeBytes: 45 * 2 ** 20, processes: 5, warmUps: 2, rounds: 21 },
+  persist: { smallBytes: 2 ** 20, largeBytes: 45 * 2 ** 20, processes: 5, warmUps: 2, rounds: 51 },
 };
 
 export const quickSizes: Sizes = {
