@@ -37,10 +37,13 @@ export interface Violation {
   detail: unknown;
 }
 
+/** At nothing, at what is one user's, or at everything. */
+export type Look = "none" | { userId: string } | "all";
+
 export interface Called {
   /** Throws a KernelError for what SQL refused. */
   answer(): unknown;
-  /** Rows of ops.invariant_violations just after it, if that was asked for: in the same journey to the server. */
+  /** Rows of ops.invariant_violations: asked for in the same journey to the server. */
   violations: Violation[];
 }
 
@@ -51,8 +54,8 @@ export interface SimulatedDatabase {
   begin(atMs: number, seed: number): Promise<void>;
   /** One whose e-mail is confirmed. */
   addUser(atMs: number, userId: string): Promise<void>;
-  /** Calls public.<name> as service_role. */
-  rpc(atMs: number, name: string, args: Record<string, unknown>, looks: boolean): Promise<Called>;
+  /** Calls public.<name> as service_role, and looks at the promises just after it. */
+  rpc(atMs: number, name: string, args: Record<string, unknown>, look: Look): Promise<Called>;
   /** Calls public.<name> as a signed-in user. */
   asUser(atMs: number, userId: string, name: string, args: Record<string, unknown>): Promise<unknown>;
   /** Runs `call genflow.sweep()` as pg_cron does; answers its warnings, how often it knocked at the sweep function, and how much it moved. */
@@ -65,7 +68,7 @@ export interface SimulatedDatabase {
   ): Promise<void>;
   /** As the dashboard does. */
   deleteUser(atMs: number, userId: string): Promise<void>;
-  /** Rows of ops.invariant_violations. */
+  /** Rows of ops.invariant_violations, of all. */
   violations(atMs: number): Promise<Violation[]>;
   end(): Promise<void>;
 }
@@ -105,7 +108,7 @@ export function openSimulated(
     atMs: number,
     name: string,
     args: Record<string, unknown>,
-    looks: boolean,
+    look: Look,
   ): Promise<Called> {
     const names = Object.keys(args);
     // The condition is what makes the time stand before the function is called.
@@ -120,9 +123,16 @@ export function openSimulated(
           throw error instanceof postgres.PostgresError ? new KernelError(name, error.code, false) : error;
         },
       ),
-      looks ? connection<Violation[]>`select * from ops.invariant_violations` : [],
+      violationsOf(connection, look),
     ]);
     return { answer: answered, violations };
+  }
+
+  function violationsOf(connection: postgres.Sql, look: Look): PromiseLike<Violation[]> | Violation[] {
+    if (look === "none") return [];
+    return look === "all"
+      ? connection<Violation[]>`select * from ops.invariant_violations`
+      : connection<Violation[]>`select * from ops.invariant_violations where user_id = ${look.userId}`;
   }
 
   return {
@@ -143,12 +153,12 @@ export function openSimulated(
       await sql`update genflow.settings set user_running_cap = default, user_pending_cap = default,
         user_start_burst = default, user_starts_per_minute = default`;
     },
-    rpc: (atMs, name, args, looks) => call(api, atMs, name, args, looks),
+    rpc: (atMs, name, args, look) => call(api, atMs, name, args, look),
     async asUser(atMs, userId, name, args) {
       await app`select set_config('role', 'authenticated', false), set_config('request.jwt.claims', ${
         JSON.stringify({ sub: userId, role: "authenticated" })
       }, false)`;
-      return (await call(app, atMs, name, args, false)).answer();
+      return (await call(app, atMs, name, args, "none")).answer();
     },
     async sweep(atMs) {
       warnings.length = 0;
@@ -176,7 +186,7 @@ export function openSimulated(
     async violations(atMs) {
       const [, rows] = await Promise.all([
         set(api, atMs),
-        api<Violation[]>`select * from ops.invariant_violations`,
+        violationsOf(api, "all"),
       ]);
       return [...rows];
     },

@@ -2,7 +2,7 @@
 
 import { createHash } from "node:crypto";
 import { receiveCallback, sweep as sweepWork, thumbnailDue } from "../../shared/backend/mod.ts";
-import type { SimulatedDatabase, Violation } from "./database.ts";
+import type { Look, SimulatedDatabase, Violation } from "./database.ts";
 import { createFaults, type Fault } from "./faults.ts";
 import { lookBack, type Outcome } from "./aftermath.ts";
 import { createMachine } from "./invocation.ts";
@@ -185,7 +185,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
         time.after(random.between(0, 300), restart);
       }
       try {
-        const called = await database.rpc(atMs, name, args, looks);
+        const called = await database.rpc(atMs, name, args, looks ? touchedBy(args) : "none");
         if (looks) found(called.violations);
         const answer = called.answer();
         learn(answer);
@@ -207,6 +207,12 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     },
   };
 
+  /** What other users' jobs have to do with it shows at the next claim and sweep, which everything is looked at after. */
+  function touchedBy(args: Record<string, unknown>): Look {
+    const attemptId = args["p_attempt_id"] ?? provider.tasks.get(String(args["p_task_id"]))?.attemptId;
+    const userId = args["p_user_id"] ?? owners.get(String(attemptId))?.userId;
+    return typeof userId === "string" ? { userId } : "all";
+  }
   function learn(answer: unknown): void {
     const { claims } = (answer ?? {}) as { claims?: { attemptId: string; userId?: string; jobId: string }[] };
     for (const { attemptId, userId, jobId } of claims ?? []) {
