@@ -12,7 +12,7 @@ export interface Outcome {
   tasks: number;
   /** How many jobs had how many provider tasks. */
   tasksPerJob: Record<string, number>;
-  /** Charged by the provider, with no picture of it at its user: by cause. */
+  /** Charged by the provider, with no picture of it at its user: by `genflow.undelivered()`'s causes. */
   undelivered: Record<string, number>;
   creditsDrift: number;
 }
@@ -28,6 +28,13 @@ export interface Aftermath {
   owners: ReadonlyMap<string, { userId: string; jobId: string }>;
   violated: (promise: number, what: string) => void;
   check: (promise: number) => void;
+}
+
+interface Undelivered {
+  attempt_id: string;
+  task_id: string | null;
+  cause: string;
+  is_certain: boolean;
 }
 
 interface Picture {
@@ -158,47 +165,34 @@ async function creditsDrift({ database, people, erased, violated }: Aftermath): 
   return row!.drift;
 }
 
-/** Why the provider was paid for a task that gave its user nothing. Whatever is in no list is a violation. */
+/**
+ * Why the provider was paid for a task that gave its user nothing, in the kernel's own words, held against what the
+ * provider knows: each such task has a cause, and of what is said to be certain the provider was paid.
+ */
 async function undelivered(
-  { database, violated, owners, erased }: Aftermath,
+  { database, violated, owners, erased, check }: Aftermath,
   tasks: Task[],
 ): Promise<Record<string, number>> {
   const causes: Record<string, number> = {};
-  for (const task of tasks) {
-    if (!task.paid) continue;
-    if (erased.has(owners.get(task.attemptId!)?.userId ?? "")) {
-      causes["its user was deleted"] = (causes["its user was deleted"] ?? 0) + 1;
-      continue;
-    }
-    const [row] = await database.sql<Record<string, unknown>[]>`
-      select j.status, j.error_code, j.attempt_id = a.id as follows, a.closed_how, a.result_status, cardinality(a.output_urls) as outputs
-      from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = ${task.attemptId}`;
-    if (row?.["status"] === "completed" && row["follows"] === true) continue;
-    const cause = causeOf(row);
-    if (cause === null) {
-      violated(
-        2,
-        `paid and not delivered, and nobody knows why: ${JSON.stringify(row)} of ${
-          JSON.stringify(owners.get(task.attemptId!))
-        }`,
-      );
+  const told = await database.sql<Undelivered[]>`
+    select attempt_id, task_id, cause, is_certain from genflow.undelivered()`;
+  const delivered = await database.sql<{ attempt_id: string }[]>`
+    select attempt_id from public.generation_jobs where status = 'completed'`;
+  const causeOf = new Map(told.map(({ attempt_id, cause }) => [attempt_id, cause]));
+  const isDelivered = new Set(delivered.map(({ attempt_id }) => attempt_id));
+  for (const { id, attemptId, paid } of tasks) {
+    if (!paid || isDelivered.has(attemptId!)) continue;
+    check(2);
+    const cause = erased.has(owners.get(attemptId!)?.userId ?? "") ? "user_erased" : causeOf.get(attemptId!);
+    if (cause === undefined || cause === "unexplained") {
+      violated(2, `task ${id} of attempt ${attemptId} was paid and not delivered, and nobody knows why`);
     } else causes[cause] = (causes[cause] ?? 0) + 1;
   }
+  const paid = new Set(tasks.filter((task) => task.paid).map(({ attemptId }) => attemptId));
+  for (const { attempt_id, cause, is_certain } of told) {
+    if (is_certain && !paid.has(attempt_id)) {
+      violated(2, `attempt ${attempt_id} is said to be paid (${cause}), and the provider was not`);
+    }
+  }
   return causes;
-}
-
-function causeOf(row: Record<string, unknown> | undefined): string | null {
-  if (row === undefined) return null;
-  if (row["status"] === "canceled") return "canceled by its user";
-  if (row["closed_how"] === "delivered" && row["error_code"] === "outputs_unusable") {
-    return "outputs unusable";
-  }
-  if (row["closed_how"] === "delivered" && row["error_code"] === "storage_timeout") {
-    return "storage timed out";
-  }
-  if (row["error_code"] === "submit_unknown") return "came after an unknown submit was given up";
-  if (row["error_code"] === "processing_timeout") return "came after the processing deadline";
-  if (row["result_status"] === "completed" && row["outputs"] === 0) return "completed with no outputs";
-  if (row["closed_how"] === "abandoned") return "abandoned";
-  return null;
 }

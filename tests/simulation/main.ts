@@ -85,7 +85,7 @@ async function work(pool: Pool, waiting: number[], progress: Progress, file: str
 }
 
 function tell(result: Result): void {
-  if (seeds === 1) console.log(`trail ${result.trailHash}`);
+  if (seeds <= batchSize) console.log(`seed ${result.seed} has the trail ${result.trailHash}`);
   if (result.violations.length === 0) return;
   console.log([
     `seed ${result.seed}: ${result.violations.length} violations (again: npm run simulate -- --seed ${result.seed} --seeds 1)`,
