@@ -159,8 +159,13 @@ function readUrl(entry: unknown): string | null {
 
 function readError(error: unknown): string | null {
   if (error === undefined || error === null || error === "") return null;
-  const text = typeof error === "string" ? error : JSON.stringify(error);
-  return text.slice(0, maxErrorLength);
+  if (typeof error === "string") return error.slice(0, maxErrorLength);
+  try {
+    return JSON.stringify(error).slice(0, maxErrorLength);
+  } catch {
+    // Read without recursion, written with it: nested deeper than the stack.
+    return null;
+  }
 }
 
 function readTime(text: string | undefined): string | null {

@@ -125,6 +125,15 @@ describe("parsePrediction", () => {
     expect(read({ error: { message: "odd" } }).error).toBe('{"message":"odd"}');
   });
 
+  test("reads a failure whose error is nested deeper than it could be written", () => {
+    const error = `${"[".repeat(50_000)}${"]".repeat(50_000)}`;
+    const body = new TextEncoder().encode(`{"id":"${completed.id}","status":"failed","error":${error}}`);
+    expect(parsePrediction(body)).toMatchObject({
+      kind: "prediction",
+      prediction: { status: "failed", error: null },
+    });
+  });
+
   test.each([
     ["not JSON", new TextEncoder().encode('{"id":"a1","sta'), "not_json"],
     ["not UTF-8", new Uint8Array([0x7b, 0xff, 0x7d]), "not_utf8"],
