@@ -19,6 +19,7 @@ export async function startPool(
 ): Promise<Pool> {
   const idle: ChildProcess[] = [];
   const all: ChildProcess[] = [];
+  const ended = new Map<ChildProcess, string | number | null>();
   for (let number = 0; number < options.workers; number++) {
     const name = `simulation_${options.name}_${number}`;
     await ground.makeDatabase(name, options.alter);
@@ -27,6 +28,8 @@ export async function startPool(
       // Most of what a seed makes is garbage at once.
       execArgv: [...process.execArgv, "--max-semi-space-size=64"],
     });
+    // While it is idle, nobody waits for its answer.
+    child.once("exit", (code, signal) => ended.set(child, signal ?? code));
     all.push(child);
     idle.push(child);
   }
@@ -35,9 +38,10 @@ export async function startPool(
     run(seeds, isHunt) {
       const child = idle.pop();
       if (child === undefined) throw new Error("every worker is busy");
+      if (ended.has(child)) throw new Error(`a worker died with ${ended.get(child)}`);
       return new Promise((resolve, reject) => {
-        const died = (code: number | null) =>
-          reject(new Error(`a worker died with ${code} in seeds ${seeds.join(", ")}`));
+        const died = () =>
+          reject(new Error(`a worker died with ${ended.get(child)} in seeds ${seeds.join(", ")}`));
         child.once("exit", died);
         child.once("message", ({ results }: Done) => {
           child.off("exit", died);
