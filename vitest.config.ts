@@ -40,7 +40,7 @@ export default defineConfig({
       // The parts of the benchmark that can be right or wrong; its figures are `npm run bench`.
       room("bench"),
       // Whole lives of the system by seed: `npm run simulate` for more than a few.
-      room("simulation", { testTimeout: 300 * seconds }),
+      room("simulation", { testTimeout: 900 * seconds }),
       // Mutated deliveries to the webhook: `npm run fuzz` for more than a few thousand.
       room("fuzz"),
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
