@@ -59,11 +59,19 @@ export async function openGateway(
         );}
     });
   });
+  /** No longer the server's own: it would wait for each of them. */
+  const upgraded = new Set<Duplex>();
   server.on("upgrade", (request, socket, head) => {
     accessLog?.upgrade(request, socket);
+    upgraded.add(socket);
+    socket.once("close", () => upgraded.delete(socket));
     if (services && request.url?.startsWith("/realtime/v1/")) {
       services.realtime.handleUpgrade(request, socket, head);
-    } else socket.end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+    } else {
+      socket.on("error", () => {}); // it may leave before it is answered
+      // What it goes on sending is read, or its end would never be seen.
+      socket.resume().end("HTTP/1.1 404 Not Found\r\nConnection: close\r\n\r\n");
+    }
   });
   server.requestTimeout = 0; // uploads and long answers are limited by the services, as on hosted
   const port = await listen(server, options.port, log);
@@ -77,6 +85,7 @@ export async function openGateway(
     async stop() {
       const closed = new Promise<void>((resolve) => server.close(() => resolve()));
       server.closeAllConnections();
+      for (const socket of upgraded) socket.destroy();
       await closed;
       await accessLog?.stop();
     },
