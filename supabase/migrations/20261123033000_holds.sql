@@ -22,6 +22,10 @@ comment on column genflow.failure_classes.hold_reason is 'What a user whose job 
 
 -- A pause without an end is a cap of 0. Before PostgreSQL 17 nothing can be subtracted from infinity, and the queue's estimate does.
 alter table genflow.provider add constraint provider_paused_until_finite check (isfinite(paused_until));
+alter table genflow.provider add column paused_class_until timestamptz;
+comment on column genflow.provider.paused_class_until is
+  'The end of the pause that paused_class is about. Where paused_until says something else an operator has set it, for reasons of his own.';
+update genflow.provider set paused_class_until = paused_until where paused_class is not null;
 
 create or replace function genflow.pause_claims(p_class text, p_seconds double precision) returns void
 language plpgsql volatile security definer set search_path = ''
@@ -30,7 +34,7 @@ declare
   v_until timestamptz := genflow.clock() + make_interval(secs => p_seconds);
 begin
   -- The class is that of the longest pause: it says why claims wait until then.
-  update genflow.provider set paused_until = v_until, paused_class = p_class
+  update genflow.provider set paused_until = v_until, paused_class = p_class, paused_class_until = v_until
     where singleton and (paused_until is null or paused_until < v_until);
 end $$;
 
@@ -88,9 +92,9 @@ begin
   select balance_usd into v_before from genflow.provider where singleton for no key update;
   update genflow.provider set balance_usd = p_balance_usd, balance_at = genflow.clock() where singleton;
   -- Only one that rose speaks against the provider, which has just said that there is not enough.
-  update genflow.provider p set paused_until = null, paused_class = null
+  update genflow.provider p set paused_until = null, paused_class = null, paused_class_until = null
     from genflow.settings s
-    where p.singleton and s.singleton and p.paused_class = 'no_credits'
+    where p.singleton and s.singleton and p.paused_class = 'no_credits' and p.paused_until = p.paused_class_until
       and p_balance_usd > v_before and p_balance_usd >= coalesce(s.min_provider_balance_usd, 0);
 end $$;
 comment on function public.record_provider_balance(numeric) is
@@ -157,7 +161,8 @@ begin
     from (values
       (1, 'paused', 'infinity'::timestamptz, v_provider.running_cap = 0 or genflow.running_cap(p_user_id) <= 0),
       (2, 'provider_unavailable', 'infinity', v_provider.balance_usd < v_min_balance_usd),
-      (3, coalesce((select hold_reason from genflow.failure_classes where class = v_provider.paused_class), 'paused'),
+      (3, coalesce((select hold_reason from genflow.failure_classes
+          where class = v_provider.paused_class and v_provider.paused_until = v_provider.paused_class_until), 'paused'),
         v_provider.paused_until, v_provider.paused_until > v_now),
       (4, 'provider_outage', genflow.breaker_until(), genflow.breaker_until() > v_now)) h (place, reason, until, holds)
     where h.holds order by h.until desc, h.place limit 1;
@@ -338,6 +343,7 @@ declare
   v_attempt genflow.attempts;
   v_job record;
   v_delivered boolean;
+  v_is_first_word boolean;
 begin
   select * into v_attempt from genflow.attempts where task_id = p_task_id;
   if not found then
@@ -352,6 +358,7 @@ begin
     return jsonb_build_object('next', 'unknown_task');
   end if;
   v_now := genflow.clock();
+  v_is_first_word := v_attempt.task_id is null and v_attempt.lease_expires_at > v_now;
   select * into v_attempt from genflow.attempts where id = v_attempt.id;
 
   if v_status = 'unknown_status' then
@@ -379,6 +386,10 @@ begin
         returning * into v_attempt;
       perform genflow.apply_failure(v_attempt.id, 'failed', v_attempt.result_class);
     end if;
+  end if;
+  if v_is_first_word then
+    -- The submit got through, whose answer is still on its way. Last in the lock order.
+    perform genflow.note_provider_health(false);
   end if;
   select id, trace_id, status, attempt_id into v_job from public.generation_jobs where id = v_attempt.job_id;
   return jsonb_build_object('jobId', v_job.id, 'attemptId', v_attempt.id, 'traceId', v_job.trace_id, 'status', v_job.status, 'next',

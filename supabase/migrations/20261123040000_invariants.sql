@@ -109,10 +109,12 @@ select 3, 'a completed job is charged for its pictures and a failed one for noth
     and (j.credits_captured <> j.credits_per_image * case when j.status = 'completed' then i.count else 0 end
       or (j.status = 'completed') <> (i.count > 0))
 union all
-select 3, 'a canceled job is charged for no more than was delivered', j.user_id, j.id, jsonb_build_object('captured', j.credits_captured)
-  from public.generation_jobs j
-  where j.status = 'canceled' and j.credits_captured > j.credits_per_image * coalesce((
-    select max(cardinality(a.output_urls)) from genflow.attempts a where a.job_id = j.id and a.closed_how = 'delivered'), 0)
+select 3, 'a canceled job is charged for what had been delivered', j.user_id, j.id,
+    jsonb_build_object('captured', j.credits_captured, 'delivered', d.pictures)
+  from public.generation_jobs j join public.credit_entries e on e.job_id = j.id and e.kind = 'close' cross join lateral (
+    select coalesce(max(cardinality(a.output_urls)), 0) as pictures from genflow.attempts a
+      where a.job_id = j.id and a.closed_how = 'delivered' and a.result_at <= e.created_at) d
+  where j.status = 'canceled' and j.credits_captured <> j.credits_per_image * least(j.num_images, d.pictures)
 union all
 -- Room for a sweep that is late.
 select 4, 'everything ends in time', o.user_id, o.job_id, jsonb_build_object('what', o.what, 'due_at', o.due_at)

@@ -35,6 +35,23 @@ test("a probe that was sent late in its lease stays the only one until that leas
   expect(await scenario.claim()).toHaveLength(1);
 });
 
+test("a probe whose callback is here before its answer closes the breaker", async () => {
+  await halfOpen();
+  const [probe] = await scenario.claim();
+  const { attemptId } = await scenario.send(probe!);
+  await scenario.deliver("early", 1, attemptId);
+  expect(await scenario.providerRow()).toMatchObject({ breaker_open_until: null, consecutive_failures: 0 });
+  expect(await scenario.claim()).toHaveLength(2);
+});
+
+test("a task that is told of after its submit's lease says nothing of whether submits get through now", async () => {
+  const sent = await sentMany(6);
+  for (const each of sent.slice(1)) await scenario.record(each, { kind: "unknown", cause: "timeout" });
+  await db.advance(61);
+  await scenario.deliver("late", 1, sent[0]!.attemptId);
+  expect(await scenario.providerRow()).toMatchObject({ consecutive_failures: 5 });
+});
+
 test("ten claims at once let one probe through", async () => {
   await halfOpen();
   const pool = db.pool(10);

@@ -104,10 +104,22 @@ test.each<[string, string, (userId: string) => Promise<void>]>([
 
 test("an operator's pause until a moment is told as paused until then", async () => {
   const waiting = await queued();
-  await sql`update genflow.provider set paused_until = genflow.clock() + interval '2 hours', paused_class = 'operator'`;
+  await sql`update genflow.provider set paused_until = genflow.clock() + interval '2 hours'`;
   const hold = await holdOf(waiting);
   expect(hold).toMatchObject({ reason: "paused" });
   expect(await secondsLeft(hold)).toBe(7200);
+});
+
+test("an operator's pause after or instead of one of the provider's is the operator's, and no balance ends it", async () => {
+  const [sent] = await sentMany(1);
+  await kernel.recordProviderBalance(1);
+  await scenario.record(sent!, { kind: "rejected", class: "no_credits" });
+  await sql`update genflow.provider set paused_until = genflow.clock() + interval '1 hour'`;
+  const waiting = await queued();
+  expect(await holdOf(waiting)).toMatchObject({ reason: "paused" });
+  await kernel.recordProviderBalance(60);
+  expect(await holdOf(waiting)).toMatchObject({ reason: "paused" });
+  expect(await scenario.claim()).toEqual([]);
 });
 
 test("a pause has an end: without one it is a cap of 0", async () => {
@@ -119,9 +131,9 @@ test("a pause has an end: without one it is a cap of 0", async () => {
 test("of several holds the longest is told, and one without an end before all", async () => {
   await outage(); // 30 s
   const waiting = await queued();
-  await sql`update genflow.provider set paused_until = genflow.clock() + interval '20 seconds', paused_class = 'rate_limited'`;
+  await sql`select genflow.pause_claims('rate_limited', 20)`;
   expect(await holdOf(waiting)).toMatchObject({ reason: "provider_outage" });
-  await sql`update genflow.provider set paused_until = genflow.clock() + interval '40 seconds', paused_class = 'rate_limited'`;
+  await sql`select genflow.pause_claims('rate_limited', 40)`;
   expect(await holdOf(waiting)).toMatchObject({ reason: "provider_busy" });
   await db.provider({ running_cap: 0 });
   expect(await holdOf(waiting)).toEqual({ reason: "paused", until: null });

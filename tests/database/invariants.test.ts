@@ -47,6 +47,18 @@ const lives = {
   running: async (userId: string) => (await scenario.running(userId)).jobId,
   delivered: async (userId: string) => (await scenario.delivered(userId)).jobId,
   completed: async (userId: string) => (await scenario.completed(userId)).jobId,
+  async canceledInVain(userId: string) {
+    const { jobId, taskId } = await scenario.running(userId);
+    await kernel.cancel(userId, jobId);
+    await scenario.fail(taskId, "cancelled");
+    return jobId;
+  },
+  async canceledLate(userId: string) {
+    const { jobId, taskId } = await scenario.running(userId);
+    await kernel.cancel(userId, jobId);
+    await scenario.deliver(taskId);
+    return jobId;
+  },
   async canceled(userId: string) {
     const { jobId } = await scenario.running(userId);
     await kernel.cancel(userId, jobId);
@@ -169,10 +181,16 @@ const harms: [rule: string, what: string, life: keyof typeof lives, harm: Harm][
     (t, jobId) => t`update public.generation_jobs set status = 'failed' where id = ${jobId}`,
   ],
   [
-    "a canceled job is charged for no more than was delivered",
+    "a canceled job is charged for what had been delivered",
     "canceled, undelivered and paid",
-    "canceled",
+    "canceledInVain",
     (t, jobId) => t`update public.generation_jobs set credits_captured = credits_held where id = ${jobId}`,
+  ],
+  [
+    "a canceled job is charged for what had been delivered",
+    "canceled, delivered and not paid",
+    "canceledLate",
+    (t, jobId) => t`update public.generation_jobs set credits_captured = 0 where id = ${jobId}`,
   ],
   [
     "what belongs to a job belongs to its user",
@@ -210,7 +228,15 @@ const harms: [rule: string, what: string, life: keyof typeof lives, harm: Harm][
 test("lives that keep the promises show no row", async () => {
   const userId = await db.addUser();
   for (
-    const live of [lives.completed, lives.canceled, lives.delivered, lives.running, lives.sent, lives.queued]
+    const live of [
+      lives.completed,
+      lives.canceled,
+      lives.canceledLate,
+      lives.delivered,
+      lives.running,
+      lives.sent,
+      lives.queued,
+    ]
   ) {
     await live(userId);
   }

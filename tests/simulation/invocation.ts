@@ -44,6 +44,7 @@ interface Fate {
   /** It dies at this question, before it is made or after. */
   atQuestion: number;
   after: boolean;
+  isDoomed: boolean;
   finish: (how: "killed") => void;
 }
 
@@ -66,6 +67,7 @@ export function createMachine(options: {
     invocation.dead = true;
     alive.delete(invocation);
     trail(`killed ${invocation.name}#${invocation.number}`);
+    if (dying.get(invocation)?.isDoomed === true) faults.seen("function killed");
     dying.get(invocation)?.finish("killed");
   }
 
@@ -83,13 +85,13 @@ export function createMachine(options: {
         isApp,
         skewMs,
       };
-      if (Math.abs(skewMs) > 500) faults.seen("clock skew");
       alive.add(invocation);
       return new Promise((resolve) => {
         const isDoomed = !isApp && faults.strikes("function killed");
         dying.set(invocation, {
           atQuestion: isDoomed ? random.integer(1, maxQuestions) : Infinity,
           after: random.chance(0.5),
+          isDoomed,
           finish: resolve,
         });
         if (isDoomed && random.chance(0.7)) {
@@ -116,7 +118,6 @@ export function createMachine(options: {
       asked.set(invocation, number);
       const fate = dying.get(invocation);
       const dies = fate !== undefined && !invocation.dead && number >= fate.atQuestion;
-      if (dies) faults.seen("function killed");
       if (dies && !fate.after) kill(invocation);
       return new Promise((resolve, reject) => {
         // The dead ask nothing.

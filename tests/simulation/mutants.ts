@@ -27,6 +27,25 @@ export const mutants: Mutant[] = [
     ]],
   },
   {
+    name: "lease left before the POST",
+    guards: "a submit is on its way when its lease ends",
+    edits: [["public.mark_sending(uuid, uuid, uuid, text)", "'leaseSeconds', ", "'leaseSeconds', 6000 + "]],
+  },
+  {
+    name: "pause and breaker",
+    guards: "jobs are sent to a provider that cannot take them",
+    edits: [[
+      "genflow.claimable(integer)",
+      "if v_provider.paused_until > v_now or genflow.breaker_until() > v_now",
+      "if false",
+    ]],
+  },
+  {
+    name: "capture of what a canceled job was delivered",
+    guards: "a picture that was paid for is given away",
+    edits: [["genflow.close_hold_of_canceled(uuid)", "coalesce(max(cardinality(output_urls)), 0)", "0"]],
+  },
+  {
     name: "facts stored late",
     guards: "a task whose id arrives after the lease is lost",
     edits: [[

@@ -86,7 +86,9 @@ export function createPeople(options: PeopleOptions): People {
 
   function compare(tap: Tap, answer: Start | null): void {
     if (answer === null || answer.kind === "refused") {
-      if (answer?.kind === "refused") faults.seen("app: cap hit");
+      if (answer?.kind === "refused" && answer.refusal.error.code !== "insufficient_credits") {
+        faults.seen("app: cap hit");
+      }
       return;
     }
     const { job } = answer.answer;
@@ -122,8 +124,10 @@ export function createPeople(options: PeopleOptions): People {
       world.storage.put("generation-inputs", path, pictureOf(path, 0), { fault: null, seconds: 0 }),
     );
     if (faults.strikes("app: reference image removed")) {
-      faults.seen("app: reference image removed");
-      time.after(random.between(0, 20) * 1000, () => world.storage.remove("generation-inputs", [path]));
+      time.after(random.between(0, 20) * 1000, () => {
+        faults.seen("app: reference image removed");
+        return world.storage.remove("generation-inputs", [path]);
+      });
     }
     return path;
   }

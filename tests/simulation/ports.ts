@@ -29,6 +29,8 @@ export interface World {
   webhookUrl: string;
   /** The functions that draw pictures small are knocked at. */
   wakeThumbnails: (pictures: number) => void;
+  /** A POST is about to leave, with this address to be called back at. */
+  submitBegins(webhook: string | null): Promise<void>;
   log: (line: string) => void;
 }
 
@@ -142,6 +144,7 @@ function providerFetch(world: World, invocation: Invocation): typeof fetch {
     const isSubmit = method === "POST" && !url.pathname.endsWith("/predictions");
     const there = random.between(0.01, 0.3);
     const back = random.between(0.01, 0.3);
+    if (isSubmit) await world.submitBegins(url.searchParams.get("webhook"));
     if (isSubmit) return await untilAborted(init?.signal, submit(world, invocation, url, body));
     const answered = machine.ask(invocation, {
       there,
@@ -190,7 +193,8 @@ function submit(world: World, invocation: Invocation, url: URL, body: string): P
   const comesOfIt = random.chance(0.5);
   const there = random.between(0.05, 0.6);
   const seen = () => {
-    if (fault !== null) faults.seen(fault);
+    // Whether the callback is the first to arrive shows when it does.
+    if (fault !== null && fault !== "callback: before the submit's answer") faults.seen(fault);
   };
   const accept = () => {
     const task = provider.accept(model, JSON.parse(body), webhook === null ? null : new URL(webhook));

@@ -58,6 +58,8 @@ export interface Delivery {
 
 export interface Provider {
   readonly tasks: Map<string, Task>;
+  /** Callbacks that are still to come. */
+  readonly callbacksUnderWay: number;
   /** What the outside asks. Made at the moment it arrives. */
   answer(method: string, url: URL, body: string): Answer;
   output(url: URL): OutputAnswer;
@@ -93,7 +95,9 @@ const frame = (data: unknown): string => JSON.stringify({ code: 200, message: "s
 export function createProvider(options: ProviderOptions): Provider {
   const { time, random, faults } = options;
   const tasks = new Map<string, Task>();
-  let balanceUsd = 100;
+  let balanceUsd = random.pick([100, 100, 1.1]);
+  let isPaying = false;
+  let underWay = 0;
 
   const told = (task: Task): Record<string, unknown> => ({
     id: task.id,
@@ -106,8 +110,15 @@ export function createProvider(options: ProviderOptions): Provider {
     timings: { inference: task.endedMs === null ? 0 : task.endedMs - task.createdMs },
   });
 
-  async function callBack(task: Task, body: Uint8Array<ArrayBuffer>, isForged: boolean): Promise<void> {
+  async function callBack(
+    task: Task,
+    body: Uint8Array<ArrayBuffer>,
+    isForged: boolean,
+    seen: Fault[],
+  ): Promise<void> {
+    underWay--;
     if (task.webhook === null) return;
+    for (const fault of seen) faults.seen(fault);
     const signed = await time.during(signWebhook({
       secret: isForged ? "whsec_another" : webhookSecret,
       id: `msg_${task.id}`,
@@ -125,14 +136,16 @@ export function createProvider(options: ProviderOptions): Provider {
     const isForged = faults.strikes("callback: badly signed");
     // What failed is tried again by us, so that a second delivery speaks of an earlier attempt.
     const isTwice = faults.strikes("callback: twice") || (task.status !== "completed" && random.chance(0.3));
-    const delays = [isLate ? random.between(60, 12_000) : random.between(0.05, 2)];
-    if (isTwice) {
-      delays.push(random.between(0.05, 300));
-      faults.seen("callback: twice");
-    }
-    if (isLate) faults.seen("callback: late");
-    if (isForged) faults.seen("callback: badly signed");
-    for (const seconds of delays) time.after(seconds * 1000, () => callBack(task, body, isForged));
+    const plan = (seconds: number, ...seen: Fault[]) => {
+      underWay++;
+      time.after(
+        seconds * 1000,
+        () => callBack(task, body, isForged, isForged ? [...seen, "callback: badly signed"] : seen),
+      );
+    };
+    if (isLate) plan(random.between(60, 4000), "callback: late");
+    else plan(random.between(0.05, 2));
+    if (isTwice) plan(random.between(0.05, 300), "callback: twice");
   }
 
   function end(task: Task, status: TaskStatus, errorText = ""): void {
@@ -143,6 +156,11 @@ export function createProvider(options: ProviderOptions): Provider {
     // A failed task is not charged for; a completed one is, even with nothing in it.
     task.paid = status === "completed";
     if (task.paid) balanceUsd -= 0.01;
+    if (balanceUsd < 1 && !isPaying) {
+      isPaying = true;
+      // Somebody reads the mail and pays.
+      time.after(random.between(300, 1500) * 1000, () => void (balanceUsd += 50));
+    }
     announce(task);
   }
 
@@ -196,9 +214,10 @@ export function createProvider(options: ProviderOptions): Provider {
       : random.around(options.medianSeconds, 0.6);
     if (task.webhook !== null && faults.strikes("callback: reordered")) {
       const early = new TextEncoder().encode(JSON.stringify({ ...told(task), status: "processing" }));
+      underWay++;
       time.after((seconds + random.between(1, 20)) * 1000, () => {
         faults.seen("callback: reordered");
-        return callBack(task, early, false);
+        return callBack(task, early, false, []);
       });
     }
     if (faults.strikes("provider: forgets the task")) {
@@ -260,6 +279,9 @@ export function createProvider(options: ProviderOptions): Provider {
 
   return {
     tasks,
+    get callbacksUnderWay() {
+      return underWay;
+    },
     accept,
     tell: told,
     answer(method, url, body) {

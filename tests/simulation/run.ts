@@ -102,7 +102,8 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     time,
     random,
     faults,
-    skewMs: random.pick([0, 0, 2000, 20_000]),
+    // The last is beyond what a signature's time may differ by.
+    skewMs: random.pick([0, 2000, 20_000, 450_000]),
     trail: note,
   });
   const owners = new Map<string, { userId: string; jobId: string }>();
@@ -140,6 +141,9 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
         if (isOfJob && other.endedMs === null && !other.isForgotten) {
           violated(2, `job ${owner.jobId} has a second task while the first goes on`);
         }
+        if (isOfJob && other.paid && other.outputs.length > 0) {
+          violated(2, `job ${owner.jobId} has a second task after one that has its pictures`);
+        }
       }
       if (faults.strikes("provider: lists a stranger's prediction")) {
         // Of the same model and second, with the same words at times: another application's on the same account.
@@ -172,8 +176,21 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     wakeThumbnails(pictures) {
       for (let count = 0; count < pictures; count++) time.after(random.between(20, 200), drawSmall);
     },
+    async submitBegins(webhook) {
+      const attemptId = webhook === null ? null : new URL(webhook).searchParams.get("attempt");
+      const [row] = await time.during(database.sql<{ left_seconds: number; deadline_seconds: number }[]>`
+        select extract(epoch from lease_expires_at)::float8 - ${time.now() / 1000}::float8 as left_seconds,
+          s.submit_deadline_seconds as deadline_seconds
+        from genflow.attempts, genflow.settings s where id = ${attemptId}`);
+      check(2);
+      if (row && row.left_seconds < row.deadline_seconds) {
+        violated(2, `the submit of attempt ${attemptId} begins with ${row.left_seconds} s left of its lease`);
+      }
+    },
     log(line) {
       check(9);
+      // A callback that was signed just now, by the world's clock.
+      if (/"reason":"(stale|future)"/.test(line)) faults.seen("clock skew");
       if (line.includes(promptMark)) violated(9, `a prompt in the log: ${line.slice(0, 100)}`);
     },
     async call(invocation, name, args) {
@@ -185,9 +202,11 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
         time.after(random.between(0, 300), restart);
       }
       try {
+        const held = name === "claim_generations" ? await heldBack() : null;
         const called = await database.rpc(atMs, name, args, looks ? touchedBy(args) : "none");
         if (looks) found(called.violations);
         const answer = called.answer();
+        if (held !== null) compareClaims(answer, held);
         learn(answer);
         note(`${invocation.name}#${invocation.number} ${name} ${summary(answer)}`);
         if (name === "record_submission") compareTask(args, answer);
@@ -212,6 +231,24 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     const attemptId = args["p_attempt_id"] ?? provider.tasks.get(String(args["p_task_id"]))?.attemptId;
     const userId = args["p_user_id"] ?? owners.get(String(attemptId))?.userId;
     return typeof userId === "string" ? { userId } : "all";
+  }
+  /** `by` null: claims may be made, one at most while it is tried whether submits get through. */
+  async function heldBack(): Promise<{ by: string | null; limit: number }> {
+    const [row] = await database.sql<{ by: string | null; limit: number }[]>`
+      select case when p.paused_until > n.now then 'a pause' when p.breaker_open_until > n.now then 'an open breaker'
+          when p.balance_usd < s.min_provider_balance_usd then 'a low balance' end as by,
+        case when p.breaker_open_until is null then 1000 else 1 end as limit
+      from genflow.provider p, genflow.settings s, (select ${new Date(time.now())}::timestamptz as now) n`;
+    return row!;
+  }
+  function compareClaims(answer: unknown, held: { by: string | null; limit: number }): void {
+    const { claims } = answer as { claims: { attemptId: string }[] };
+    // Others are told again to who did not hear it.
+    const isNew = claims.filter(({ attemptId }) => !owners.has(attemptId)).length;
+    if (isNew === 0) return;
+    check(6);
+    if (held.by !== null) violated(6, `${isNew} claims in spite of ${held.by}`);
+    if (isNew > held.limit) violated(6, `${isNew} claims where one is to show whether submits get through`);
   }
   function learn(answer: unknown): void {
     const { claims } = (answer ?? {}) as { claims?: { attemptId: string; userId?: string; jobId: string }[] };
@@ -274,6 +311,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     const [row] = await time.during(database.sql<{ status: string; follows: boolean; known: boolean }[]>`
       select j.status, j.attempt_id = a.id as follows, a.task_id is not null as known
       from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = ${task.attemptId}`);
+    if (row?.known === false) faults.seen("callback: before the submit's answer");
     if (row?.status === "canceled") faults.seen("callback: after cancel");
     if (row?.follows === false) faults.seen("callback: for an earlier attempt");
   }
@@ -295,7 +333,8 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
     else await sweepOnce();
     const seconds = isSkipped ? sweepSeconds : Math.min(maxSweepSeconds, sweepSeconds * 2 ** quietSweeps);
     if (random.chance(0.1)) await profiles.read();
-    isOver = peopleAreDone && machine.alive.size === 0 && await isAllEnded(database);
+    isOver = peopleAreDone && machine.alive.size === 0 && provider.callbacksUnderWay === 0 &&
+      await isAllEnded(database);
     if (!isOver) time.after(seconds * 1000, sweep);
   }
   async function sweepOnce(): Promise<void> {
