@@ -40,11 +40,14 @@ function idsOf({ traceId, jobId, attemptId }: Persist): Told {
 }
 
 async function persistImages(backend: Backend, claim: Persist, line: Line): Promise<void> {
-  const signal = AbortSignal.timeout(Math.max(0, claim.leaseSeconds * 1000 - recordMarginMs));
+  const endsMs = backend.now() + Math.max(0, claim.leaseSeconds * 1000 - recordMarginMs);
   const failures: { index: number; permanent: boolean }[] = [];
   // One after the other: each takes some 10 MB and a tenth of a second of the CPU time that a worker's requests share,
   // and fills the line. Should the lease end before the last one, the first are recorded.
-  for (const image of claim.images) {
+  for (const [place, image] of claim.images.entries()) {
+    // A share of what is left: one that does not come must not take the others' time, lease after lease.
+    const shareMs = (endsMs - backend.now()) / (claim.images.length - place);
+    const signal = AbortSignal.timeout(Math.max(0, Math.floor(shareMs)));
     const failure = await backend.log.step(
       "store_image",
       { ...idsOf(claim), image_index: image.index },

@@ -13,11 +13,15 @@ const batch = 10;
 const purgeBatch = 100;
 /** A round's share of what nobody came for: a backlog must not take the project's CPU from its users. */
 const maxThumbnails = 4;
+/** A sweep's share: each picture costs CPU time, 45 MiB a tenth of the second or two after which a worker is killed. */
+const maxPersists = 10;
 
 const steps: readonly [
   name: string,
   step: (backend: Backend, hasTime: () => boolean) => Promise<number>,
   batch: number,
+  /** In one sweep; the rest is there at the next. */
+  most?: number,
 ][] = [
   ["polls", (backend) => pollDue(backend, batch), batch],
   // Before the submits, which wait while the provider's balance is low.
@@ -26,7 +30,7 @@ const steps: readonly [
   ["submits", dispatch, maxSubmits],
   // Before the storing, which wakes for its own.
   ["thumbnails", wakeThumbnails, Infinity],
-  ["persists", persistNext, 1],
+  ["persists", persistNext, 1, maxPersists],
   ["purges", (backend) => purgeDue(backend, purgeBatch), purgeBatch],
 ];
 
@@ -49,11 +53,11 @@ async function sweepDue(
     const unfinished: typeof waiting = [];
     for (const step of waiting) {
       if (!hasTime()) break;
-      const [name, work, batchSize] = step;
+      const [name, work, batchSize, most = Infinity] = step;
       try {
         const moved = await work(backend, hasTime);
-        counts[name] = (counts[name] ?? 0) + moved;
-        if (moved >= batchSize) unfinished.push(step);
+        const sum = counts[name] = (counts[name] ?? 0) + moved;
+        if (moved >= batchSize && sum < most) unfinished.push(step);
       } catch {
         // Told by the step's own line.
         errors++;

@@ -10,6 +10,10 @@ alter table genflow.settings
   add column user_token_seconds integer not null default 3600 check (user_token_seconds between 1 and 604800);
 comment on column genflow.settings.user_token_seconds is
   'How long auth''s access tokens are good: a deleted user''s last one can upload that long, and an erasure looks that long. Raise it with auth''s own setting.';
+alter table genflow.settings
+  add column vanished_most integer not null default 10 check (vanished_most between 0 and 200);
+comment on column genflow.settings.vanished_most is
+  'More users than this that are gone from auth.users at one look, without their deletion having been seen, are taken for a lost table (a restore, a move of auth) and not erased. 200 lets all of them go.';
 
 alter table genflow.accounts add column known_to_auth boolean not null default false;
 comment on column genflow.accounts.known_to_auth is
@@ -72,7 +76,9 @@ declare
   v_batch constant integer := 200;
   v_seen_to uuid := coalesce((select accounts_seen_to from genflow.sweep_state where singleton), '00000000-0000-0000-0000-000000000000');
   v_users uuid[];
-  v_found integer;
+  v_vanished uuid[];
+  v_most integer;
+  v_found integer := 0;
 begin
   v_users := array(select user_id from genflow.accounts where user_id > v_seen_to order by user_id limit v_batch);
   update genflow.accounts set known_to_auth = true
@@ -80,14 +86,24 @@ begin
       select a.user_id from genflow.accounts a
         where a.user_id = any (v_users) and not a.known_to_auth and exists (select from auth.users u where u.id = a.user_id)
         for no key update skip locked));
-  insert into genflow.erasures (user_id, asked_by)
-    select a.user_id, 'sweep' from genflow.accounts a
+  v_vanished := array(
+    select a.user_id from genflow.accounts a
       where a.user_id = any (v_users) and a.known_to_auth
         and not exists (select from auth.users u where u.id = a.user_id)
         and not exists (select from genflow.erasures e where e.user_id = a.user_id)
-      order by a.user_id
-    on conflict (user_id) do nothing;
-  get diagnostics v_found = row_count;
+      order by a.user_id);
+  select vanished_most into v_most from genflow.settings where singleton;
+  -- An erasure cannot be taken back. A deletion is seen by its trigger; many that were not are more likely none.
+  if cardinality(v_vanished) > v_most
+    or (cardinality(v_vanished) > 1 and v_most < v_batch and not exists (select from auth.users)) then
+    raise warning 'genflow.sweep: % users are gone from auth.users and their deletion was not seen: if they were deleted, set genflow.settings.vanished_most to %',
+      cardinality(v_vanished), v_batch;
+  else
+    insert into genflow.erasures (user_id, asked_by)
+      select v.user_id, 'sweep' from unnest(v_vanished) v (user_id)
+      on conflict (user_id) do nothing;
+    get diagnostics v_found = row_count;
+  end if;
   update genflow.sweep_state
     set accounts_seen_to = case when cardinality(v_users) = v_batch then v_users[v_batch] end where singleton;
   return v_found;

@@ -247,3 +247,26 @@ test.each([["completed", [2]], ["persisting", []], ["failed", []]])(
     expect(wakes).toEqual(woken);
   },
 );
+
+test("a picture that does not come leaves the others their time: each has its share of what is left of the lease", async () => {
+  const waited: number[] = [];
+  const timeout = vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => {
+    waited.push(ms);
+    return waited.length === 1
+      ? AbortSignal.abort(new DOMException("", "TimeoutError"))
+      : new AbortController().signal;
+  });
+  const { asked, completed } = await persisted({
+    fetch: servingAt({
+      [first.url]: () => {
+        throw new DOMException("", "TimeoutError");
+      },
+      [second.url]: () => new Response(jpeg),
+    }),
+  });
+  timeout.mockRestore();
+  const leftMs = Number(persistOf()["leaseSeconds"]) * 1000 - 10_000;
+  expect(waited.slice(0, 2)).toEqual([leftMs / 2, leftMs]);
+  expect(asked("record_image")).toMatchObject([{ p_image: { index: 1 } }]);
+  expect(completed[0]?.["p_failures"]).toEqual({ failures: [{ index: 0, permanent: false }] });
+});

@@ -176,6 +176,14 @@ test("a backlog of ready jobs keeps neither the storing nor the purges from thei
   expect(fake.asked("claim_purges").length).toBeGreaterThan(0);
 });
 
+test("a backlog of pictures is stored a few jobs a sweep, within the CPU time of its process", async () => {
+  const { backend, asked } = fakeBackend({
+    kernel: { claim_persists: () => ({ claims: [persistOf({ images: [] })] }) },
+  });
+  expect((await sweep(backend)).counts).toMatchObject({ persists: 10 });
+  expect(asked("claim_persists")).toHaveLength(10);
+});
+
 test("a dispatch that fails after a picture was stored does not end the storing", async () => {
   const { backend } = fakeBackend({
     kernel: {

@@ -121,13 +121,39 @@ test("each sweep looks at the next 200 accounts, and after the last begins anew"
   const order = (await sql`select user_id from genflow.accounts order by user_id`).map((row) =>
     row["user_id"]
   );
+  await sql`insert into auth.users (id) select user_id from genflow.accounts where user_id <> all (${[
+    order[0],
+    order[199],
+    order[200],
+    order[449],
+  ]}) on conflict do nothing`;
   const seen: unknown[] = [];
   for (let call = 0; call < 4; call++) {
     const [row] = await sql`select genflow.find_vanished() as found`;
     seen.push([row?.["found"], await state()]);
   }
-  expect(seen).toEqual([[200, order[199]], [200, order[399]], [50, null], [0, order[199]]]);
+  expect(seen).toEqual([[2, order[199]], [1, order[399]], [1, null], [0, order[199]]]);
 });
+
+test.each(
+  [
+    ["eleven of a look's accounts", 11, 1],
+    ["two accounts, and every user with them,", 2, 0],
+  ],
+)(
+  "%s have no user any more: that may be a lost table, and nothing is erased unless an operator says so",
+  async (_, gone, left) => {
+    await sql`insert into genflow.accounts (user_id, known_to_auth) select gen_random_uuid(), true from generate_series(1, ${gone}::integer)`;
+    for (let user = 0; user < left; user++) await db.addUser();
+    const warnings = await db.sweep();
+    expect(warnings).toHaveLength(1);
+    expect(warnings[0]).toContain("genflow.settings.vanished_most");
+    expect(await asked()).toEqual([]);
+    await db.settings({ vanished_most: 200 });
+    expect(await db.sweep()).toEqual([]);
+    expect(await asked()).toHaveLength(gone);
+  },
+);
 
 test("a look for vanished users reads no more with 20,000 accounts than with 2,000", async () => {
   const cost = async (accounts: number) => {

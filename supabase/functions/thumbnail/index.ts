@@ -9,6 +9,8 @@ import { machineEndpoint } from "../_shared/endpoint.ts";
 import { draw } from "./draw.ts";
 
 const maxBytes = 1024;
+/** One after the other: pictures drawn at once share one memory, and would end each other's tries. */
+let drawn: Promise<unknown> = Promise.resolve();
 
 export default machineEndpoint("thumbnail", maxBytes, async (call) => {
   const { request, traceId, backend } = call;
@@ -16,6 +18,10 @@ export default machineEndpoint("thumbnail", maxBytes, async (call) => {
   if (!await isSweepStamp(stamp, environmentOnce().sweepSecret, backend.now() / 1000)) {
     return problem("unauthorized", call);
   }
-  afterAnswer(thumbnailDue(backend, draw));
+  const drawing = drawn.then(() => thumbnailDue(backend, draw));
+  drawn = drawing.catch(() => {
+    // Told by its own line; the next has its turn.
+  });
+  afterAnswer(drawing);
   return json(202, {}, traceId);
 });
