@@ -76,6 +76,8 @@ export type SubmissionOutcome =
   | { kind: "rejected"; class: string; retryAfterSeconds?: number }
   | { kind: "unknown"; cause: string };
 const Recorded = z.object({ recorded: z.boolean() });
+/** Why not: `upload_short`, or nothing said where the lease or the job is over. */
+const RecordedImage = Recorded.extend({ reason: z.string().optional() });
 /** The tasks are those of a job that was canceled meanwhile. */
 const RecordedSubmission = Recorded.extend({ tellTaskIds: z.array(z.string()) });
 
@@ -243,7 +245,11 @@ export function createKernel(rpc: Rpc) {
       ask("claim_persists", { p_claim_id: claimId, p_limit: limit, p_attempt_id: attemptId }, Persists),
 
     recordImage: (attemptId: string, leaseToken: string, image: StoredImage) =>
-      ask("record_image", { p_attempt_id: attemptId, p_lease_token: leaseToken, p_image: image }, Recorded),
+      ask(
+        "record_image",
+        { p_attempt_id: attemptId, p_lease_token: leaseToken, p_image: image },
+        RecordedImage,
+      ),
 
     complete: (attemptId: string, leaseToken: string, failures: { index: number; permanent: boolean }[]) =>
       ask("complete_generation", {

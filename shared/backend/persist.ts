@@ -83,13 +83,14 @@ async function persistImage(
   try {
     const ending = await uploadPicture(backend, image.path, picture, signal);
     if (ending.kind !== "whole") return told(line, ending);
-    const { recorded } = await backend.kernel.recordImage(claim.attemptId, claim.leaseToken, {
+    const { recorded, reason } = await backend.kernel.recordImage(claim.attemptId, claim.leaseToken, {
       index: image.index,
       ...picture.facts,
       bytes: ending.bytes,
       sha256: ending.sha256,
       flagged: image.flagged,
     });
+    if (reason !== undefined) return told(line, { kind: "unavailable", reason });
     line.add({ outcome: recorded ? "stored" : "lease_lost", image_bytes: ending.bytes });
     return recorded ? null : "transient";
   } catch (error) {
@@ -105,7 +106,7 @@ function told(line: Line, { kind, reason }: OutputFault): Failure {
   return kind === "unusable" ? "permanent" : "transient";
 }
 
-/** Answers "whole" only for what Storage has all of. */
+/** "whole": all of it was read and sent. Whether Storage has it all is looked at where it is recorded. */
 async function uploadPicture(
   { store }: Backend,
   path: string,
@@ -125,10 +126,5 @@ async function uploadPicture(
   // A path is one lease's, so this is what a repeated request or a broken upload left: not what was read here. The next
   // lease has a path of its own.
   if (uploaded === "taken") return { kind: "unavailable", reason: "path_taken" };
-  const ended = ending();
-  if (ended === null) return { kind: "unavailable", reason: "upload_short" };
-  if (ended.kind !== "whole") return ended;
-  // An upload of unknown length that a gateway cut looks whole to Storage.
-  const storedBytes = await store.size(picturesBucket, path, signal);
-  return storedBytes === ended.bytes ? ended : { kind: "unavailable", reason: "upload_short" };
+  return ending() ?? { kind: "unavailable", reason: "upload_short" };
 }

@@ -24,8 +24,6 @@ export interface Store {
    * there even so, as after any answer that was lost.
    */
   upload(bucket: string, path: string, body: UploadBody, signal: AbortSignal): Promise<"stored" | "taken">;
-  /** The object's bytes as Storage counted them. Null: there is no such object. */
-  size(bucket: string, path: string, signal: AbortSignal): Promise<number | null>;
   /** Null: there is no such object. */
   download(bucket: string, path: string): Promise<Blob | null>;
   /** A URL that reads the object without credentials for `seconds`. Null: there is no such object. */

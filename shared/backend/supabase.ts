@@ -34,7 +34,6 @@ class StoreError extends Error {
 /** Storage's own words of success or failure, whichever came. */
 const ObjectAnswer = z.object({
   Key: z.string().optional(),
-  size: z.number().int().optional(),
   statusCode: z.coerce.string().regex(/^\d{3}$/).optional(),
 });
 
@@ -56,15 +55,6 @@ export function storeOf(client: SupabaseClient): Store {
       });
       if (ok && answer.Key !== undefined) return "stored";
       if (!ok && answer.statusCode === "409") return "taken";
-      throw new StoreError(`${what} failed`, code);
-    },
-    async size(bucket, path, signal) {
-      const what = `looking in ${bucket}`;
-      const { ok, answer, code } = await askStorage(client, what, `object/info/${bucket}/${path}`, {
-        signal,
-      });
-      if (ok && answer.size !== undefined) return answer.size;
-      if (!ok && answer.statusCode === "404") return null;
       throw new StoreError(`${what} failed`, code);
     },
     async download(bucket, path) {

@@ -3,6 +3,7 @@
 import { randomUUID } from "node:crypto";
 import type postgres from "postgres";
 import { createKernel, type Kernel } from "../../shared/backend/kernel.ts";
+import { noteStored } from "../database/stored-object.ts";
 
 export interface Scene {
   /** The attacked. */
@@ -48,14 +49,13 @@ async function person(sql: postgres.Sql, kernel: Kernel, id: string, jobs: numbe
     on conflict (id) do nothing`;
   await sql`select public.grant_credits(${id}, 1000, 'attack-scene')`;
   const finished: string[] = [];
-  for (let made = 0; made < jobs; made++) finished.push(await finish(kernel, id));
+  for (let made = 0; made < jobs; made++) finished.push(await finish(sql, kernel, id));
   await start(kernel, id);
   const paths = await sql<{ id: string; path: string }[]>`
     select id, path from public.generation_images where user_id = ${id} order by job_id, index`;
   const inputs = Array.from({ length: jobs }, () => `${id}/${randomUUID()}.jpg`);
   await sql`insert into storage.objects (bucket_id, name, owner_id)
-    select 'generations', path, null from public.generation_images where user_id = ${id}
-    union all select 'generation-inputs', unnest(${inputs}::text[]), ${id}`;
+    select 'generation-inputs', unnest(${inputs}::text[]), ${id}`;
   await sql`insert into genflow.storage_purges (bucket_id, path, due_at, reason)
     select 'generations', ${`${id}/`} || n, now(), 'loser' from generate_series(1, ${jobs}) n`;
   return {
@@ -79,7 +79,7 @@ async function start(kernel: Kernel, userId: string): Promise<string> {
   return answer.job.id;
 }
 
-async function finish(kernel: Kernel, userId: string): Promise<string> {
+async function finish(sql: postgres.Sql, kernel: Kernel, userId: string): Promise<string> {
   const jobId = await start(kernel, userId);
   const { claims } = await kernel.claimGenerations(randomUUID(), 100);
   const claim = claims.find((each) => each.jobId === jobId);
@@ -92,6 +92,7 @@ async function finish(kernel: Kernel, userId: string): Promise<string> {
   await kernel.settle(taskId, null, { status: "completed", outputs, flagged: [], class: null });
   const { claims: [persist] } = await kernel.claimPersists(randomUUID(), 1, claim.attemptId);
   if (!persist) throw new Error("the scene's picture was not delivered");
+  await noteStored(sql, persist.images[0]!.path, 64);
   await kernel.recordImage(persist.attemptId, persist.leaseToken, {
     index: 0,
     width: 8,

@@ -124,7 +124,6 @@ export function fakeBackend(doubles: Doubles = {}): FakeBackend {
     },
     store: {
       upload: refuse("store.upload"),
-      size: refuse("store.size"),
       download: refuse("store.download"),
       sign: refuse("store.sign"),
       remove: refuse("store.remove"),

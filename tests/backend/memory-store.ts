@@ -9,7 +9,7 @@ export interface StoredObject {
   declaredBytes: number | null;
 }
 
-export interface MemoryStore extends Pick<Store, "upload" | "size"> {
+export interface MemoryStore extends Pick<Store, "upload"> {
   /** By bucket and path. */
   objects: Map<string, StoredObject>;
 }
@@ -24,7 +24,6 @@ export function memoryStore(): MemoryStore {
       objects.set(`${bucket}/${path}`, { bytes, contentType, declaredBytes });
       return "stored";
     },
-    size: (bucket, path) => Promise.resolve(objects.get(`${bucket}/${path}`)?.bytes.byteLength ?? null),
   };
 }
 

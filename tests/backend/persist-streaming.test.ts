@@ -33,7 +33,7 @@ async function persisted(pull: Pull, { upload, leaseSeconds = 60 }: {
       }, { highWaterMark: 0 });
       return servingAt({ [image.url]: () => new Response(body) })(url, init);
     },
-    store: { upload: upload ?? store.upload, size: store.size },
+    store: { upload: upload ?? store.upload },
   });
   await persistAttempt(fake.backend, attemptId);
   const [completed] = fake.asked("complete_generation");

@@ -146,14 +146,7 @@ test("an upload and a look end with their signal", async () => {
   await expect(storeOf(client).upload("generations", "a/b", bodyOf([1]), over)).rejects.toMatchObject({
     code: "timeout",
   });
-  await expect(storeOf(client).size("generations", "a/b", over)).rejects.toMatchObject({ code: "timeout" });
-  expect(asked).toEqual([over, over]);
-});
-
-test("an object's size is what Storage counted", async () => {
-  const { client, sent } = clientAnswering(() => Response.json({ name: "a/b", size: 3 }));
-  expect(await storeOf(client).size("generations", "a/b", signal)).toBe(3);
-  expect(sent).toMatchObject([{ method: "GET", path: "/storage/v1/object/info/generations/a/b" }]);
+  expect(asked).toEqual([over]);
 });
 
 test.each([
@@ -162,7 +155,6 @@ test.each([
     (store: ReturnType<typeof storeOf>) =>
       store.upload("generations", "user/secret-name", bodyOf([1]), signal),
   ],
-  ["looking", (store: ReturnType<typeof storeOf>) => store.size("generations", "user/secret-name", signal)],
   ["download", (store: ReturnType<typeof storeOf>) => store.download("generations", "user/secret-name")],
   ["signing", (store: ReturnType<typeof storeOf>) => store.sign("generations", "user/secret-name", 60)],
   ["removal", (store: ReturnType<typeof storeOf>) => store.remove("generations", ["user/secret-name"])],
@@ -183,7 +175,6 @@ test("an object that is not there is null to who would read or sign it", async (
     );
   expect(await storeOf(missing().client).sign("generations", "a", 60)).toBeNull();
   expect(await storeOf(missing().client).download("generations", "a")).toBeNull();
-  expect(await storeOf(missing().client).size("generations", "a", signal)).toBeNull();
 });
 
 test("a signed URL is absolute, and removal of a missing object is no error", async () => {

@@ -4,6 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "vitest";
 import type { Row, TestDatabase } from "./database.ts";
+import { noteStored } from "./stored-object.ts";
 import { tracesOf } from "./traces.ts";
 
 const inBuckets = ["generations", "generation-inputs"] as const;
@@ -22,11 +23,7 @@ export function createEraser({ sql, kernel, sweep, advance, asUser }: TestDataba
       });
     },
 
-    /** An object as Storage would write it. */
-    async store(bucket: typeof inBuckets[number], name: string): Promise<void> {
-      await sql`insert into storage.objects (bucket_id, name, created_at, updated_at)
-        values (${bucket}, ${name}, genflow.clock(), genflow.clock())`;
-    },
+    store: (bucket: typeof inBuckets[number], name: string) => noteStored(sql, name, 1, bucket),
 
     /** The objects in a user's folders. */
     async objects(userId: string): Promise<string[]> {

@@ -72,6 +72,7 @@ const ground = `
   declare
     v_claim jsonb := public.claim_persists(genflow.new_id(), 1, p_attempt_id) -> 'claims' -> 0;
   begin
+    insert into storage.objects (bucket_id, name, metadata) values ('generations', v_claim -> 'images' -> 0 ->> 'path', '{"size": 4096}');
     perform public.record_image(p_attempt_id, (v_claim ->> 'leaseToken')::uuid, jsonb_build_object('index', 0, 'width', 1024, 'height', 1024,
       'bytes', 4096, 'sha256', repeat('0', 64), 'contentType', 'image/jpeg'));
     perform public.complete_generation(p_attempt_id, (v_claim ->> 'leaseToken')::uuid, '{"failures": []}');

@@ -5,7 +5,9 @@ import type { JSONValue } from "postgres";
 import { expect } from "vitest";
 import type { Claim, Kernel, Persist, SubmissionOutcome } from "../../shared/backend/kernel.ts";
 import type { Row, TestDatabase } from "./database.ts";
+import { noteStored } from "./stored-object.ts";
 
+const pictureBytes = 4096;
 export const prompt = "an otter reading a newspaper in the rain";
 
 export interface Sent {
@@ -122,16 +124,26 @@ export function createScenario(database: TestDatabase) {
       if (!claim) throw new Error("no lease");
       return claim;
     },
-    store: (persist: Pick<Persist, "attemptId" | "leaseToken">, index = 0) =>
-      kernel.recordImage(persist.attemptId, persist.leaseToken, {
+    /** Uploads and records a picture; `keptBytes`: what Storage kept of it, null for nothing. */
+    async store(
+      { attemptId, leaseToken }: Pick<Persist, "attemptId" | "leaseToken">,
+      index = 0,
+      keptBytes: number | null = pictureBytes,
+    ) {
+      const [row] = await sql<{ path: string }[]>`
+        select genflow.image_path(j.user_id, j.id, ${index}, ${leaseToken}) as path
+        from genflow.attempts a join public.generation_jobs j on j.id = a.job_id where a.id = ${attemptId}`;
+      if (row !== undefined && keptBytes !== null) await noteStored(sql, row.path, keptBytes);
+      return await kernel.recordImage(attemptId, leaseToken, {
         index,
         width: 1024,
         height: 1024,
-        bytes: 4096,
+        bytes: pictureBytes,
         sha256: "0".repeat(64),
         contentType: "image/jpeg",
         flagged: false,
-      }),
+      });
+    },
     complete: (
       persist: Pick<Persist, "attemptId" | "leaseToken">,
       failures: { index: number; permanent: boolean }[] = [],

@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { expect, test } from "vitest";
 import { openDatabase } from "./database.ts";
 import { createScenario } from "./scenario.ts";
+import { noteStored } from "./stored-object.ts";
 
 const db = await openDatabase();
 const { kernel, sql } = db;
@@ -116,6 +117,35 @@ test("16 leases' worth of workers recording one picture: one path wins", async (
   const answers = await Promise.all([...leases, ...leases].map((lease) => scenario.store(lease)));
   expect(answers.filter((answer) => answer.recorded)).toHaveLength(2); // the winner, asked twice
   expect(await sql`select from public.generation_images`).toHaveLength(1);
+});
+
+test.each([["nothing", null], ["one byte too few", 4095], ["one byte too many", 4097]])(
+  "a picture of which Storage has %s is not recorded, and is once it is there under a later lease",
+  async (_, keptBytes) => {
+    const userId = await db.addUser();
+    const { jobId, attemptId } = await scenario.delivered(userId);
+    const first = await scenario.lease(attemptId);
+    expect(await scenario.store(first, 0, keptBytes)).toEqual({ recorded: false, reason: "upload_short" });
+    expect(await sql`select from public.generation_images`).toEqual([]);
+    const [purge] = await sql`select reason from genflow.storage_purges where path = ${
+      first.images[0]!.path
+    }`;
+    expect(purge).toBeDefined();
+    await scenario.complete(first, [{ index: 0, permanent: false }]);
+    await db.advance(60);
+    const second = await scenario.lease(attemptId);
+    expect(await scenario.store(second)).toEqual({ recorded: true });
+    expect(await scenario.complete(second)).toMatchObject({ status: "completed" });
+    expect((await scenario.job(jobId))["credits_captured"]).toBe(1);
+  },
+);
+
+test("another user's object, or one in another bucket, is not taken for the picture", async () => {
+  const { attemptId } = await scenario.delivered(await db.addUser());
+  const lease = await scenario.lease(attemptId);
+  await noteStored(sql, lease.images[0]!.path, 4096, "generation-inputs");
+  await noteStored(sql, `${lease.images[0]!.path}0`, 4096);
+  expect(await scenario.store(lease, 0, null)).toEqual({ recorded: false, reason: "upload_short" });
 });
 
 test("a transient failure is due again after a backoff under a new lease; a permanent one of everything fails the job", async () => {

@@ -4,6 +4,7 @@
 import postgres from "postgres";
 import { KernelError } from "../../shared/backend/kernel.ts";
 import { emptyTables } from "../database/empty-tables.ts";
+import { noteStored } from "../database/stored-object.ts";
 
 /** The migrations have no switch for any of these; only this template has. */
 export const harness = `
@@ -66,6 +67,8 @@ export interface SimulatedDatabase {
     table: "genflow.settings" | "genflow.provider",
     values: Record<string, unknown>,
   ): Promise<void>;
+  /** An upload's row, as Storage writes it. */
+  noteStored(atMs: number, bucket: string, path: string, bytes: number): Promise<void>;
   /** As the dashboard does. */
   deleteUser(atMs: number, userId: string): Promise<void>;
   /** Rows of ops.invariant_violations, of all. */
@@ -183,6 +186,9 @@ export function openSimulated(
     },
     async set(atMs, table, values) {
       await Promise.all([set(sql, atMs), sql`update ${sql(table)} set ${sql(values)}`]);
+    },
+    async noteStored(atMs, bucket, path, bytes) {
+      await Promise.all([set(sql, atMs), noteStored(sql, path, bytes, bucket)]);
     },
     async deleteUser(atMs, userId) {
       await Promise.all([set(sql, atMs), sql`delete from auth.users where id = ${userId}`]);

@@ -46,6 +46,15 @@ export const mutants: Mutant[] = [
     edits: [["genflow.close_hold_of_canceled(uuid)", "coalesce(max(cardinality(output_urls)), 0)", "0"]],
   },
   {
+    name: "stored size",
+    guards: "what Storage kept only a part of counts as a picture",
+    edits: [[
+      "public.record_image(uuid, uuid, jsonb)",
+      "and (metadata ->> 'size')::bigint = v_bytes",
+      "",
+    ]],
+  },
+  {
     name: "facts stored late",
     guards: "a task whose id arrives after the lease is lost",
     edits: [[

@@ -352,7 +352,6 @@ function storeOf({ machine, storage, random }: World, invocation: Invocation): S
       const bytes = await untilAborted(signal, readAll(stream));
       return await untilAborted(signal, ask(() => storage.put(bucket, path, bytes, plan), plan.seconds));
     },
-    size: (bucket, path, signal) => untilAborted(signal, ask(() => storage.size(bucket, path))),
     download: (bucket, path) => ask(() => storage.get(bucket, path)),
     sign: (bucket, path) =>
       ask(() => storage.has(bucket, path) ? `https://project.example.com/${bucket}/${path}` : null),

@@ -110,10 +110,7 @@ export async function runSeed(database: SimulatedDatabase, seed: number): Promis
   const storage = createStorage({
     random,
     faults,
-    async noteStored(bucket, path) {
-      await database
-        .sql`insert into storage.objects (bucket_id, name) values (${bucket}, ${path}) on conflict do nothing`;
-    },
+    noteStored: (bucket, path, bytes) => database.noteStored(time.now(), bucket, path, bytes),
     async noteRemoved(bucket, paths) {
       await database.sql.begin(async (transaction) => {
         await transaction`select set_config('storage.allow_delete_query', 'true', true)`;

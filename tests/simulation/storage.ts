@@ -25,7 +25,6 @@ export interface SimulatedStorage {
   ): Promise<"stored" | "taken">;
   get(bucket: string, path: string): Blob | null;
   has(bucket: string, path: string): boolean;
-  size(bucket: string, path: string): number | null;
   remove(bucket: string, paths: string[]): Promise<void>;
 }
 
@@ -33,7 +32,7 @@ export function createStorage(options: {
   random: Random;
   faults: Faults;
   /** The database's own row of an object, which the real Storage keeps. */
-  noteStored: (bucket: string, path: string) => Promise<void>;
+  noteStored: (bucket: string, path: string, bytes: number) => Promise<void>;
   noteRemoved: (bucket: string, paths: string[]) => Promise<void>;
 }): SimulatedStorage {
   const { random, faults } = options;
@@ -65,7 +64,7 @@ export function createStorage(options: {
         bytes: kept,
         sha256: createHash("sha256").update(kept).digest("hex"),
       });
-      await options.noteStored(bucket, path);
+      await options.noteStored(bucket, path, kept.byteLength);
       if (fault === "storage: answer lost") {
         throw new Error("upload failed");
       }
@@ -79,7 +78,6 @@ export function createStorage(options: {
         arrayBuffer: () => Promise.resolve(found.bytes.slice().buffer),
       });
     },
-    size: (bucket, path) => objects.get(name(bucket, path))?.bytes.byteLength ?? null,
     has: (bucket, path) => objects.has(name(bucket, path)),
     async remove(bucket, paths) {
       for (const path of paths) objects.delete(name(bucket, path));

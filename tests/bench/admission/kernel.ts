@@ -3,6 +3,7 @@
 
 import { randomUUID } from "node:crypto";
 import type postgres from "postgres";
+import { noteStored } from "../../database/stored-object.ts";
 
 type Arguments = Parameters<postgres.Sql["unsafe"]>[1];
 
@@ -26,6 +27,10 @@ export interface Claim {
   leaseToken: string;
   jobId: string;
   userId: string;
+}
+
+interface Lease extends Claim {
+  images: { path: string }[];
 }
 
 interface ClaimAnswer {
@@ -110,12 +115,13 @@ async function finish(
   await call("record_submission", [attemptId, sendId, sql.json({ kind: "accepted", taskId })]);
   const result = { status: "completed", outputs: ["https://example.com/1"], flagged: [], class: null };
   await call("settle_generation", [taskId, null, sql.json(result)]);
-  const { claims: [persist] } = await call<{ claims: Claim[] }>("claim_persists", [
+  const { claims: [persist] } = await call<{ claims: Lease[] }>("claim_persists", [
     randomUUID(),
     1,
     attemptId,
   ]);
   if (!persist) throw new Error("The delivered attempt is not to be stored.");
+  await noteStored(sql, persist.images[0]!.path, picture.bytes);
   await call("record_image", [attemptId, persist.leaseToken, sql.json(picture)]);
   const end = await call<{ status: string }>(
     "complete_generation",

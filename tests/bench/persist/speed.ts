@@ -29,8 +29,8 @@ export async function measureSpeed(sizes: Sizes["persist"]): Promise<Finding> {
         }),
         notes: [
           `${sizes.rounds} rounds of one transfer each way, after ${sizes.warmUps} to warm up; both in a warm process. ` +
-          "Persist looks at each byte and asks Storage for the object's size; pipe never enters JavaScript and can " +
-          "announce its length, which Deno does for no stream of JavaScript's.",
+          "Persist looks at each byte; pipe never enters JavaScript and can announce its length, which Deno does for " +
+          "no stream of JavaScript's.",
         ],
       }],
       verdicts: [{

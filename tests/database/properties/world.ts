@@ -5,6 +5,7 @@ import type { Claim, Kernel, Persist, SubmissionOutcome } from "../../../shared/
 import type { TestDatabase } from "../database.ts";
 import { startArguments, tokenHash } from "../scenario.ts";
 import type { Choices, Deed, Plan } from "./deeds.ts";
+import { noteStored } from "../stored-object.ts";
 import { changeCaps } from "./witness.ts";
 
 type Start = Parameters<Kernel["start"]>[0];
@@ -135,7 +136,8 @@ const deeds: { [Name in keyof Choices]: (world: World, choice: Choices[Name]) =>
   },
   async store(world, { pick, pictures }) {
     const lease = at(world.leases, pick);
-    for (const { index } of lease?.images.slice(0, pictures) ?? []) {
+    for (const { index, path } of lease?.images.slice(0, pictures) ?? []) {
+      await noteStored(world.db.sql, path, picture.bytes);
       await world.kernel.recordImage(lease!.attemptId, lease!.leaseToken, { index, ...picture });
     }
   },
