@@ -41,14 +41,14 @@ isOneToOne: false
                   ]
                 },"generation_images": {
                   Row: {
-                    "bytes": number,"content_type": string,"created_at": string,"deleted_at": string | null,"favorite": boolean,"flagged": boolean,"height": number,"id": string,"index": number,"job_id": string,"path": string,"seq": number,"sha256": string,"thumb_path": string | null,"thumbhash": string | null,"user_id": string,"width": number
+                    "bytes": number,"content_type": string,"created_at": string,"deleted_at": string | null,"favorite": boolean,"flagged": boolean,"height": number,"id": string,"index": number,"job_created_at": string,"job_id": string,"path": string,"seq": number,"sha256": string,"thumb_path": string | null,"thumbhash": string | null,"user_id": string,"width": number
                   }
                   ComputedFields: never
                   Insert: {
-                    "bytes": number,"content_type": string,"created_at"?: string,"deleted_at"?: string | null,"favorite"?: boolean,"flagged"?: boolean,"height": number,"id"?: string,"index": number,"job_id": string,"path": string,"seq"?: number,"sha256": string,"thumb_path"?: string | null,"thumbhash"?: string | null,"user_id": string,"width": number
+                    "bytes": number,"content_type": string,"created_at"?: string,"deleted_at"?: string | null,"favorite"?: boolean,"flagged"?: boolean,"height": number,"id"?: string,"index": number,"job_created_at": string,"job_id": string,"path": string,"seq"?: number,"sha256": string,"thumb_path"?: string | null,"thumbhash"?: string | null,"user_id": string,"width": number
                   }
                   Update: {
-                    "bytes"?: number,"content_type"?: string,"created_at"?: string,"deleted_at"?: string | null,"favorite"?: boolean,"flagged"?: boolean,"height"?: number,"id"?: string,"index"?: number,"job_id"?: string,"path"?: string,"seq"?: number,"sha256"?: string,"thumb_path"?: string | null,"thumbhash"?: string | null,"user_id"?: string,"width"?: number
+                    "bytes"?: number,"content_type"?: string,"created_at"?: string,"deleted_at"?: string | null,"favorite"?: boolean,"flagged"?: boolean,"height"?: number,"id"?: string,"index"?: number,"job_created_at"?: string,"job_id"?: string,"path"?: string,"seq"?: number,"sha256"?: string,"thumb_path"?: string | null,"thumbhash"?: string | null,"user_id"?: string,"width"?: number
                   }
                   Relationships: [
                     {
@@ -187,6 +187,9 @@ isOneToOne: true
                            },
 "record_thumbnail":
 { Args: { "p_image_id": string,"p_thumbnail": Json }; Returns: Json
+                           },
+"search_generations":
+{ Args: { "": Json }; Returns: Json
                            },
 "set_favorite":
 { Args: { "p_favorite": boolean,"p_image_id": string }; Returns: Json

@@ -17,6 +17,7 @@ export { type ExtrasOf, Problem, type ProblemExtras, problemOf } from "./problem
 export { type CapName, caps, type ProblemCode, type ProblemExtra, problems } from "./problems.ts";
 export { changeEvent, ChangeMessage, changeTopic } from "./push.ts";
 export { imageFromRow, jobFromRow } from "./rows.ts";
+export { SearchAnswer, SearchCursor, SearchItem, SearchRequest, searchWords } from "./search.ts";
 export {
   IdempotencyKey,
   idempotencyKeyHeader,

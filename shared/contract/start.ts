@@ -3,6 +3,7 @@
 import * as z from "zod";
 import { GenerationJob } from "./generation.ts";
 import { Hold } from "./hold.ts";
+import { Text } from "./text.ts";
 
 /** Larger bodies are refused: pictures go to Storage, never through here. */
 export const maxStartBytes = 64 * 1024;
@@ -12,12 +13,6 @@ export const IdempotencyKey = z.uuid();
 const maxPromptCharacters = 10_000;
 const maxInputs = 14;
 const maxSeed = 2_147_483_647;
-
-/** A NUL or half a surrogate pair fits no jsonb, and the database would print the words around it into its log. */
-function isStorable(text: string): boolean {
-  return !text.includes("\0") && !/[\ud800-\udfff]/u.test(text);
-}
-const Text = z.string().refine(isStorable, "must be well-formed text without NUL");
 
 const Fields = z.strictObject({
   modelId: Text.min(1).max(100).optional(),

@@ -30,6 +30,7 @@ export const went = ({ code, rows }: Outcome) => code === null && Number(rows) >
 /** What a signed-in user may call, with ids that are not theirs; the answer or the refusal. */
 export function callProbes(): Probe[] {
   const calls: Record<string, (actor: Actor) => string> = {
+    "search_generations for all there is": () => `public.search_generations('{"words": ""}')`,
     "queue_position of another's job": ({ victim }) => `public.queue_position('${victim.jobId}')`,
     "set_favorite on another's picture": ({ victim }) => `public.set_favorite('${victim.imageId}', true)`,
     "delete_images with another's picture": ({ victim }) => `public.delete_images('{${victim.imageId}}')`,

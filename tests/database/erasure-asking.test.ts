@@ -193,6 +193,7 @@ const appCalls = [
   `set_favorite('${randomUUID()}', true)`,
   `delete_images(array['${randomUUID()}'::uuid])`,
   `queue_position('${randomUUID()}')`,
+  `search_generations('{}')`,
 ];
 
 test.each([["before the sweep", 0], ["once his rows are gone", 1]])(

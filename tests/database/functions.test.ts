@@ -62,6 +62,7 @@ test("what the app calls refuses a call without a user", async () => {
       "my_account()",
       "delete_images(array[gen_random_uuid()])",
       "set_favorite(gen_random_uuid(), true)",
+      "search_generations('{}')",
     ]
   ) {
     await expect(

@@ -47,8 +47,11 @@ describe("the README", () => {
 
   it("lists the RPC functions and buckets that the migrations make", () => {
     const sql = read("supabase/migrations/20261122090600_storage.sql") +
-      read("supabase/migrations/20261122091500_app.sql");
-    for (const name of ["my_account", "queue_position", "set_favorite", "delete_images"]) {
+      read("supabase/migrations/20261122091500_app.sql") +
+      read("supabase/migrations/20261123070000_search.sql");
+    for (
+      const name of ["my_account", "queue_position", "set_favorite", "delete_images", "search_generations"]
+    ) {
       expect(sql).toContain(`create function public.${name}(`);
       expect(readme).toContain(`\`${name}\``);
     }

@@ -141,9 +141,10 @@ async function readAs(sql: postgres.ReservedSql, owner: string, statement: strin
 /** The pictures alone: the page reads nothing else. Two are of the same instant each: the id decides between them. */
 async function loadPictures(admin: postgres.Sql, owner: string, images: number): Promise<void> {
   await admin`
-    insert into public.generation_images (id, job_id, user_id, index, path, width, height, bytes, sha256, content_type, created_at, seq)
-    select id, id, ${owner}::uuid, 0, ${owner} || '/' || id || '/0-00000000', 1024, 1024, 180000, repeat('0', 64), 'image/jpeg',
-      now() - interval '1 day' + (n / 2) * interval '1 millisecond', n
+    insert into public.generation_images (id, job_id, user_id, index, path, width, height, bytes, sha256, content_type, created_at,
+      job_created_at, seq)
+    select id, id, ${owner}::uuid, 0, ${owner} || '/' || id || '/0-00000000', 1024, 1024, 180000, repeat('0', 64), 'image/jpeg', at, at, n
     from (select id, row_number() over (order by id) as n
-      from (select gen_random_uuid() as id from generate_series(1, ${images}::integer)) random order by id) pictures`;
+      from (select gen_random_uuid() as id from generate_series(1, ${images}::integer)) random order by id) pictures,
+      lateral (select now() - interval '1 day' + (n / 2) * interval '1 millisecond' as at) made`;
 }
