@@ -95,8 +95,7 @@ comment on function genflow.search_items(uuid[]) is 'These jobs, in this order, 
 
 create function public.search_generations(json) returns jsonb
 language plpgsql stable security definer set search_path = ''
-  -- Each step has an index in its order: whatever would have to be sorted was read in vain.
-  set enable_sort = off set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off set enable_bitmapscan = off set plan_cache_mode = force_generic_plan
 as $$
 declare
   -- Looked at for one page, fitting or not: a rare word among very many prompts takes several calls, not a time-out.
@@ -123,6 +122,8 @@ begin
     if octet_length($1::text) <= v_max_bytes then
       v_search := $1::jsonb;
       v_fault := genflow.search_fault(v_search);
+    end if;
+    if v_fault is null then
       v_at := (v_search #>> '{after,createdAt}')::timestamptz;
     end if;
   exception when data_exception then

@@ -6,7 +6,7 @@ import { expect } from "vitest";
 import { createWavespeed } from "../../shared/wavespeed/mod.ts";
 import { startJob, until } from "./logged-jobs.ts";
 import { callAs, type Logged, type Person } from "./logged-person.ts";
-import { fileName, prompt, typed, word } from "./logged-words.ts";
+import { fileName, prompt, promptEnd, typed, word } from "./logged-words.ts";
 
 export async function useFiles(logged: Logged): Promise<void> {
   const { stack, person, keys, calls, secrets, jobs } = logged;
@@ -125,6 +125,25 @@ export async function misuseApi(logged: Logged): Promise<void> {
     ["GET", `/rest/v1/generation_prompts?select=${typed}`],
   ];
   for (const [method, path, body] of misplaced) await callAs(person, stack, path, { method, body });
+  await searchWords(logged);
+}
+
+/** Well-formed and not: what the Data API takes apart itself, the database would print. */
+async function searchWords({ stack, person }: Logged): Promise<void> {
+  const searches: [body: unknown, status: number][] = [
+    [{ words: prompt }, 200],
+    [{ words: prompt.repeat(10) }, 400],
+    [{ words: [prompt] }, 400],
+    [{ [prompt]: true }, 400],
+    [{ after: { createdAt: prompt, id: prompt } }, 400],
+    [`{"words": "${word} \\u0000 ${promptEnd}"}`, 400],
+    [`{"words": "${promptEnd} ${word} \\ud83d"}`, 400],
+    [`{"words": "${word}`, 400],
+  ];
+  for (const [body, status] of searches) {
+    const called = await callAs(person, stack, "/rest/v1/rpc/search_generations", { body });
+    expect([body, called.status]).toEqual([body, status]);
+  }
 }
 
 export async function misuseRealtime({ person }: Logged): Promise<void> {
