@@ -27,6 +27,7 @@ export default defineConfig({
       room("contract"),
       room("wavespeed"),
       room("backend"),
+      room("client"),
       room("local", { testTimeout: 60 * seconds }),
       room("database", { globalSetup: "tests/database/global-setup.ts" }),
       // The oldest Postgres that is supported: whole lives of jobs, and the sweep.
