@@ -11,8 +11,8 @@ const { sql } = db;
 const asked = process.env["GENFLOW_LIBRARY_JOBS"];
 const jobs = Number(asked ?? 12_000);
 const changes = 10;
-/** Pages of the database that a row may cost. */
-const maxBuffersARow = 4;
+/** Pages of the database that a row may cost: 4 as a rule, some more while the server tidies up; all rows are hundreds. */
+const maxBuffersARow = 15;
 /** More than it takes a session to stop planning a prepared statement anew, as the data API's are. */
 const calls = 7;
 
