@@ -189,6 +189,26 @@ test("a late task id reopens an attempt that was closed without an answer and ta
   expect(await scenario.job(sent.jobId)).toMatchObject({ status: "persisting" });
 });
 
+test("a task id that comes after its attempt's time is kept and reopens nothing: the queue goes on, a picture still counts", async () => {
+  const sent = await scenario.sent(await db.addUser());
+  await scenario.record(sent, { kind: "rejected", class: "provider_error" });
+  await db.advance(10_801);
+  const stillRunning = { status: "processing", outputs: [], flagged: [], class: null };
+  expect(await kernel.settle("late", sent.attemptId, stillRunning)).toMatchObject({
+    next: "none",
+    status: "queued",
+  });
+  expect(await scenario.attempt(sent.attemptId)).toMatchObject({
+    task_id: "late",
+    closed_how: "rejected",
+    next_poll_at: null,
+  });
+  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "queued", attempt_id: null });
+  expect(await sql`select from ops.invariant_violations`).toEqual([]);
+  await scenario.deliver("late");
+  expect(await scenario.job(sent.jobId)).toMatchObject({ status: "persisting", attempt_id: sent.attemptId });
+});
+
 test("a late task id of a job that has ended reopens the attempt, is polled, and leaves the job and its money alone", async () => {
   const userId = await db.addUser();
   const sent = await scenario.sent(userId);
