@@ -100,11 +100,13 @@ export function submit(
   return { recorded: true, tellTaskIds: [] };
 }
 
-/** The provider has the task: the attempt is open (again), and a job that waits follows it. */
+/** The provider has the task: the attempt is open (again) if its time is not over, and a job that waits follows it. */
 function attach(model: Model, attempt: Attempt): void {
   if (attempt.taskId !== null) return;
   const job = model.jobs.get(attempt.jobId)!;
-  Object.assign(attempt, { taskId: `task-${attempt.id}`, submission: "accepted", closed: null });
+  Object.assign(attempt, { taskId: `task-${attempt.id}`, submission: "accepted" });
+  if (!isOpen(attempt) && model.now >= attempt.sentAt + seconds.ageWithTask) return;
+  attempt.closed = null;
   const follower = model.attempts.get(job.attemptId ?? "");
   const isUnsent = job.status === "submitting" && follower !== undefined && follower !== attempt &&
     follower.sendId === null;
