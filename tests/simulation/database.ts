@@ -94,6 +94,8 @@ export function openSimulated(
         "simulation.seed": "0",
         // Nothing here outlives its server.
         synchronous_commit: "off",
+        // Statistics come and go while a thousand seeds pass: with some of them every call would be planned anew.
+        plan_cache_mode: "force_generic_plan",
         ...more,
       },
     });
