@@ -4,6 +4,7 @@
 import type { SupabaseClient } from "@supabase/supabase-js";
 import * as z from "zod";
 import {
+  Account,
   CancelAnswer,
   GenerationImage,
   GenerationJob,
@@ -11,6 +12,8 @@ import {
   imageFromRow,
   jobFromRow,
   Queue,
+  SearchAnswer,
+  type SearchRequest,
   StartAnswer,
   type StartRequest,
 } from "../contract/mod.ts";
@@ -23,20 +26,6 @@ export type Supabase = Pick<
   SupabaseClient,
   "auth" | "functions" | "rpc" | "from" | "storage" | "channel" | "removeChannel" | "realtime"
 >;
-
-export const Account = z.object({
-  /** Credits at hand. */
-  balance: z.number().int(),
-  /** Every change up to this one can be read. */
-  seq: z.number().int().nonnegative(),
-  /** Jobs that hold one of the `runningCap` slots. */
-  running: z.number().int().nonnegative(),
-  runningCap: z.number().int().nonnegative(),
-  /** Jobs that have not ended; counted to a hundred at least. */
-  pending: z.number().int().nonnegative(),
-  pendingCap: z.number().int().nonnegative(),
-});
-export type Account = z.infer<typeof Account>;
 
 /** A job as the data API gives it, with the key of the tap that asked for it. */
 export interface KeyedJob {
@@ -124,6 +113,9 @@ export function createBackend(supabase: Supabase, session: Session) {
     queue: (jobId: string, signal?: AbortSignal) =>
       call("queue_position", { p_job_id: jobId }, Queue, signal),
 
+    search: (request: SearchRequest, signal?: AbortSignal) =>
+      call("search_generations", request, SearchAnswer, signal),
+
     setFavorite: (imageId: string, favorite: boolean, signal?: AbortSignal) =>
       call("set_favorite", { p_image_id: imageId, p_favorite: favorite }, GenerationImage, signal),
 
@@ -182,8 +174,12 @@ export function createBackend(supabase: Supabase, session: Session) {
           signal,
         )),
 
-    read,
-    supabase,
+    /** What a postgrest-js builder finds. */
+    rows: <Answer>(
+      ask: (supabase: Supabase) => Parameters<typeof withSignal>[0],
+      schema: z.ZodType<Answer>,
+      signal?: AbortSignal,
+    ) => read(() => withSignal(ask(supabase), signal), (data) => understood(schema, data), signal),
   };
 }
 export type Backend = ReturnType<typeof createBackend>;

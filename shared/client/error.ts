@@ -16,6 +16,14 @@ export const clientProblems = {
     title: "The backend's answer was not understood.",
     action: "Try again later; update the app if it stays.",
   },
+  picture_gone: {
+    title: "There is no such picture.",
+    action: "It may have been deleted, or belong to another user.",
+  },
+  no_such_draft: {
+    title: "There is no such draft.",
+    action: "It may have been removed, or belong to another user.",
+  },
   no_such_record: {
     title: "There is no such record.",
     action: "It may have been discarded, or belong to another user.",

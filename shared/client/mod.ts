@@ -2,9 +2,10 @@
 // no state, no money, no second session. Runs in browsers, React Native, Deno and Node; needs no globals that one of
 // them lacks.
 
-export type { Account } from "./backend.ts";
+export type { Account, GenerationModel, LogEntry } from "../contract/mod.ts";
 export type { ChannelState } from "./channel.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export type { Draft, Drafts, DraftWords } from "./drafts.ts";
 export {
   type ClientProblemCode,
   clientProblems,
@@ -12,6 +13,8 @@ export {
   GenerationError,
   type GenerationErrorCode,
 } from "./error.ts";
+export type { Feed, FeedQuery, FeedState } from "./feed/mod.ts";
+export { cacheKey, type Images } from "./images.ts";
 export {
   alwaysThere,
   type AppStateLike,
@@ -20,7 +23,7 @@ export {
   webLifecycle,
 } from "./lifecycle.ts";
 export type { Live } from "./live.ts";
-export type { GenerationModel } from "./models.ts";
+export type { GenerationNotification, Notifications } from "./notifications.ts";
 export { type GenerationRecord, isLive, type RecordPhase } from "./record.ts";
 export { createGenerationService, type GenerationService, type ServiceOptions } from "./service.ts";
 export { type KeyValueStorage, memoryStorage, webStorage } from "./storage.ts";

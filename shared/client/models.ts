@@ -1,26 +1,11 @@
 // The catalogue: what may be asked, kept for a while, and the check of what is asked against it.
 
 import * as z from "zod";
-import type { StartRequest } from "../contract/mod.ts";
+import { GenerationModel, type StartRequest } from "../contract/mod.ts";
 import type { Backend } from "./backend.ts";
 import type { Clock } from "./clock.ts";
 import { refusal } from "./error.ts";
 import { throwIfAborted } from "./signal.ts";
-
-export const GenerationModel = z.object({
-  id: z.string(),
-  label: z.string(),
-  description: z.string(),
-  aspectRatios: z.array(z.string()),
-  maxImages: z.number().int().positive(),
-  minInputs: z.number().int().nonnegative(),
-  maxInputs: z.number().int().nonnegative(),
-  creditsPerImage: z.number().int().positive(),
-  /** Typical seconds from submit to result. */
-  expectedSeconds: z.number().int().positive(),
-  maxPromptCharacters: z.number().int().positive(),
-});
-export type GenerationModel = z.infer<typeof GenerationModel>;
 
 /** Prices and models change by an operator's hand. */
 const keptMs = 10 * 60_000;
@@ -36,10 +21,10 @@ export function createModels(
 ): (signal?: AbortSignal) => Promise<GenerationModel[]> {
   let kept: { models: Promise<GenerationModel[]>; untilMs: number } | null = null;
   const read = () =>
-    backend.read(
-      () =>
-        backend.supabase.from("generation_models").select(columns).eq("enabled", true).order("sort_order"),
-      (data) => z.array(GenerationModel).parse(data),
+    backend.rows(
+      (supabase) =>
+        supabase.from("generation_models").select(columns).eq("enabled", true).order("sort_order"),
+      z.array(GenerationModel),
     );
   return async (signal) => {
     if (kept === null || clock.now() >= kept.untilMs) {
@@ -56,6 +41,10 @@ export function createModels(
 /** Throws what the backend would answer, in its words; what a retry leaves out is the backend's to know. */
 export function checkRequest(request: StartRequest, models: readonly GenerationModel[]): void {
   const { modelId, prompt, aspectRatio, numImages, inputPaths, retryOf } = request;
+  const missing = Object.entries({ modelId, prompt, aspectRatio }).filter(([, value]) => value === undefined);
+  if (retryOf === undefined && missing.length > 0) {
+    throw refusal("invalid_request", { fields: missing.map(([name]) => name) });
+  }
   if (modelId === undefined) return;
   const model = models.find(({ id }) => id === modelId);
   if (!model) throw refusal("unknown_model", { fields: ["modelId"], allowed: models.map(({ id }) => id) });

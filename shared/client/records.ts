@@ -169,9 +169,10 @@ export async function openRecords(shelf: Shelf): Promise<Records> {
       // The words of a tap are needed no more on the next launch; here they stay with the record.
       for (const key of over) if (requests.has(key)) void shelf.remove(requestName(key));
       if (isNew || change.jobs.length + change.images.length > 0) {
+        // Before the list: who shows a tap as its job from now on must not find neither in between.
+        for (const listener of [...changed]) listener(change);
         publish();
         void keepState();
-        for (const listener of [...changed]) listener(change);
       }
       for (const key of over) {
         const record = build(key);

@@ -51,10 +51,11 @@ export function createRequests(
     await note({ phase: "sending", error: null });
     try {
       const answer = await retrying(retry, signal, () => backend.start(key, request.request, signal));
-      await note({ phase: "accepted", error: null });
       records.merge({ jobs: [{ key, job: answer.job }], images: [] });
       records.noteQueue(answer.job.id, answer.queue, now());
+      // What has ended is kept no longer: found again after a relaunch it would end a second time.
       if (hasEnded(found(key).job!)) await records.forget(key);
+      else await note({ phase: "accepted", error: null });
     } catch (error) {
       // Meanwhile somebody may have read or been pushed that it has become a job.
       if (records.get(key)?.job) return found(key);

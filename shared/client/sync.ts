@@ -1,8 +1,8 @@
 // Keeps the records equal to the backend: pushes as they come, reads where one was missed. A push is a hint; what is
 // right is what the rows say.
 
-import { type ChangeMessage, hasEnded } from "../contract/mod.ts";
-import type { Account, Backend, Rows } from "./backend.ts";
+import { type Account, type ChangeMessage, hasEnded } from "../contract/mod.ts";
+import type { Backend, Rows } from "./backend.ts";
 import { type Clock, pause } from "./clock.ts";
 import { clientError, GenerationError } from "./error.ts";
 import { type Cell, createCell, type Live } from "./live.ts";
@@ -22,6 +22,8 @@ const maxQueueReads = 5;
 
 export interface Sync {
   readonly account: Live<Account | null>;
+  /** The highest number that a push or a read has named: what is known of may not be readable yet. */
+  newest(): number;
   /** Rows were read anew: what is shown beyond the records may lack changes. */
   readonly resets: Live<number>;
   /** Reads what changed. Resolves once all that had changed when it was called is in. */
@@ -67,12 +69,15 @@ export function createSync({ backend, records, clock, resume }: {
   }
 
   async function readOnce(): Promise<void> {
+    // Before it is asked: a push that overtakes the answer makes it no older than what was known.
+    const before = records.seq();
     const now = await backend.account(signal);
     // Older than what was pushed or read before it was asked: it was overtaken on its way.
     if (now.seq >= (account.get()?.seq ?? 0)) account.set(now);
     const known = records.seq();
     // Numbers that were read and went back are a restored backup's: nothing that was known holds.
-    const isBack = now.seq < (lastRead ?? known ?? 0);
+    const isBack = now.seq < (lastRead ?? before ?? 0);
+    if (isBack) pushed = now.seq;
     lastRead = now.seq;
     if (known === null || isBack) await readAnew(now.seq, isBack);
     // Lower than what was pushed: not to be read yet.
@@ -141,6 +146,7 @@ export function createSync({ backend, records, clock, resume }: {
   return {
     account,
     resets,
+    newest: () => Math.max(pushed, lastRead ?? 0),
     catchUp,
     onPush({ seq, jobs, images, account: told }) {
       pushed = Math.max(pushed, seq);

@@ -1,6 +1,7 @@
 // Everything that crosses the wire, as zod schemas, and the one catalogue of error codes.
 // Imports nothing of ours; the backend, the functions and the client all build on it.
 
+export { Account } from "./account.ts";
 export { canonicalJson, hashRequest } from "./canonical-json.ts";
 export { CancelAnswer, CancelRequest } from "./cancel.ts";
 export { type JobErrorCode, jobErrors } from "./job-errors.ts";
@@ -14,6 +15,8 @@ export {
 } from "./generation.ts";
 export { Hold, type HoldReason, holdReasons } from "./hold.ts";
 export { type ExtrasOf, Problem, type ProblemExtras, problemOf } from "./problem.ts";
+export { LogEntry } from "./log.ts";
+export { GenerationModel } from "./model.ts";
 export { type CapName, caps, type ProblemCode, type ProblemExtra, problems } from "./problems.ts";
 export { changeEvent, ChangeMessage, changeTopic } from "./push.ts";
 export { imageFromRow, jobFromRow } from "./rows.ts";

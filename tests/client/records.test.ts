@@ -3,7 +3,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
-import type { Clock } from "../../shared/client/clock.ts";
+import { openDrafts, type OwnDrafts } from "../../shared/client/drafts.ts";
 import { refusal } from "../../shared/client/error.ts";
 import { openRecords, type Records } from "../../shared/client/records.ts";
 import { createRequests, type Requests } from "../../shared/client/requests.ts";
@@ -11,6 +11,7 @@ import { createShelf, type Shelf } from "../../shared/client/shelf.ts";
 import { memoryStorage } from "../../shared/client/storage.ts";
 import { createSync, type Sync } from "../../shared/client/sync.ts";
 import { type ChangeMessage, type GenerationStatus, hasEnded } from "../../shared/contract/mod.ts";
+import { createHandClock } from "./hand-clock.ts";
 import { createModel, lost, type Model } from "./model.ts";
 
 type Fate = "heard" | "not heard" | "answer lost" | "refused";
@@ -25,6 +26,8 @@ type Act =
   | { act: "relaunch" }
   | { act: "resend"; pick: number }
   | { act: "discard"; pick: number }
+  | { act: "draft"; key: number; prompt: string | null }
+  | { act: "cancel"; pick: number }
   | { act: "sign out" };
 
 const keyOf = (key: number) => `10000000-0000-4000-8000-${String(key).padStart(12, "0")}`;
@@ -68,6 +71,15 @@ const act: fc.Arbitrary<Act> = fc.oneof(
   { weight: 1, arbitrary: fc.record({ act: fc.constant("relaunch" as const) }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant("resend" as const), pick }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant("discard" as const), pick }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      act: fc.constant("draft" as const),
+      key: fc.nat({ max: 2 }),
+      prompt: fc.constantFrom("fox", "whale", null),
+    }),
+  },
+  { weight: 1, arbitrary: fc.record({ act: fc.constant("cancel" as const), pick }) },
   { weight: 1, arbitrary: fc.record({ act: fc.constant("sign out" as const) }) },
 );
 
@@ -76,6 +88,7 @@ interface App {
   requests: Requests;
   shelf: Shelf;
   sync: Sync;
+  drafts: OwnDrafts;
   /** Calls of a killed app are never answered. */
   isDead: boolean;
 }
@@ -88,24 +101,15 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
   let startFate: Fate = "heard";
   let readFate: Fate = "heard";
   let lag = 0;
-  let nowMs = Date.UTC(2026, 0, 1);
-  let timers: { dueMs: number; happen: () => void }[] = [];
+  // What was seen once is seen from then on: there is one database.
+  let seen = { seq: 0 };
   const tapped = new Set<string>();
   const ends = new Map<string, number>();
-  const clock: Clock = {
-    now: () => nowMs,
-    after(delayMs, happen) {
-      const timer = { dueMs: nowMs + delayMs, happen };
-      timers.push(timer);
-      return () => timers = timers.filter((each) => each !== timer);
-    },
-  };
+  const drafted = new Map<string, string>();
+  const clock = createHandClock();
 
   async function pass(seconds: number): Promise<void> {
-    nowMs += seconds * 1000;
-    const due = timers.filter(({ dueMs }) => dueMs <= nowMs);
-    timers = timers.filter((each) => !due.includes(each));
-    for (const { happen } of due) happen();
+    clock.pass(seconds);
     await scheduler.waitIdle();
   }
 
@@ -124,10 +128,8 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
     const shelf = createShelf(storage, `user-${user}`);
     const records = await openRecords(shelf);
     const app = { records, shelf, isDead: false } as App;
-    const theirs = model;
-    // What was seen once is seen from then on: there is one database.
-    let seen = 0;
-    const reader = theirs.reader(() => seen = Math.max(seen, theirs.seq() - lag));
+    const [theirs, theirSeen] = [model, seen];
+    const reader = theirs.reader(() => theirSeen.seq = Math.max(theirSeen.seq, theirs.seq() - lag));
     const asking = <Name extends keyof typeof reader>(name: Name) =>
       ((...args: Parameters<typeof reader[Name]>) =>
         ask(
@@ -148,9 +150,8 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
         jobs: backend.jobs,
         start: (key) =>
           ask(app, startFate === "refused" ? "heard" : startFate, () => {
-            if (startFate === "refused") {
-              throw refusedAnswer;
-            }
+            // What has become a job is answered with it, whatever holds for new ones.
+            if (startFate === "refused" && !theirs.jobs.has(key)) throw refusedAnswer;
             const { job } = theirs.start(key);
             return {
               job,
@@ -164,6 +165,7 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
     });
     app.sync = createSync({ backend, records, clock, resume: app.requests.resume });
     records.onEnd(({ key }) => ends.set(`${user} ${key}`, (ends.get(`${user} ${key}`) ?? 0) + 1));
+    app.drafts = await openDrafts(shelf, records, clock);
     app.sync.catchUp().catch(() => {});
     return app;
   }
@@ -172,8 +174,9 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
     app.isDead = true;
     await app.shelf.close();
     app.sync.stop();
+    app.drafts.close();
     app.records.close();
-    timers = [];
+    clock.forget();
   }
 
   let app = await launch();
@@ -182,6 +185,8 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
     expect(new Set(keys).size).toBe(keys.length);
     const ids = app.records.all.get().flatMap(({ job }) => job ? [job.id] : []);
     expect(new Set(ids).size).toBe(ids.length);
+    const drafts = app.drafts.all.get().map(({ id, words }) => [id, words.prompt] as const);
+    expect(new Map(drafts), "a draft is lost").toEqual(drafted);
   };
 
   for (const each of acts) {
@@ -189,6 +194,8 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
       case "tap": {
         startFate = each.fate;
         const key = keyOf(each.key);
+        // Who has seen an end taps with another key.
+        if (ends.has(`${user} ${key}`)) break;
         tapped.add(key);
         app.requests.send({
           key,
@@ -228,8 +235,32 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
         break;
       case "relaunch":
         await kill(app);
+        // It takes longer than a commit that was pushed takes to be readable.
+        seen.seq = model.seq();
         app = await launch();
         break;
+      case "draft": {
+        const id = keyOf(each.key);
+        if (each.prompt === null) {
+          drafted.delete(id);
+          app.drafts.remove(id);
+        } else {
+          drafted.set(id, each.prompt);
+          app.drafts.save({ prompt: each.prompt }, id);
+        }
+        break;
+      }
+      case "cancel": {
+        // As the service does: what is answered is merged, its push comes too.
+        const { job } = [...model.jobs.values()][each.pick % Math.max(1, model.jobs.size)] ?? {};
+        if (!job) break;
+        model.progress(job.id, "canceled");
+        // Its answer comes once it can be read.
+        seen.seq = model.seq();
+        const key = app.records.keyOf(job.id);
+        if (key !== null) app.records.merge({ jobs: [model.jobs.get(key)!], images: [] });
+        break;
+      }
       case "resend":
       case "discard": {
         const open = app.records.requests().filter(({ phase }) => phase === "unsent" || phase === "refused");
@@ -248,7 +279,9 @@ async function live(scheduler: fc.Scheduler, acts: Act[]) {
         await createShelf(storage, `user-${user}`).clear();
         expect(await storage.getAllKeys()).toEqual([]);
         user++;
+        seen = { seq: 0 };
         tapped.clear();
+        drafted.clear();
         messages = [];
         model = createModel((message) => messages.push(message));
         app = await launch();
@@ -278,30 +311,34 @@ const refusedAnswer = refusal("rate_limited", { retry_after_seconds: 1 });
 
 test("in the end the records are what the backend has", async () => {
   await fc.assert(
-    fc.asyncProperty(fc.scheduler(), fc.array(act, { maxLength: 40 }), async (scheduler, acts) => {
-      const { app, model, tapped, ends } = await live(scheduler, acts);
-      const { records } = app;
-      for (const [key, { job }] of model.jobs) {
-        const record = records.get(key);
-        // Ended ones that this app never knew as running are the feed's.
-        if (record === null && hasEnded(job)) continue;
-        expect(record?.job).toEqual(job);
-        const pictures = [...model.images.values()].filter(({ jobId, deletedAt }) =>
-          jobId === job.id && deletedAt === null
-        );
-        expect(record?.images).toEqual(pictures);
-      }
-      for (const record of records.all.get()) {
-        if (record.phase === "accepted") expect(model.jobs.get(record.key)?.job.id).toBe(record.job?.id);
-      }
-      for (const key of tapped) {
-        const isKnown = records.get(key) !== null ||
-          hasEnded(model.jobs.get(key)?.job ?? { status: "queued" });
-        expect(isKnown, "a tap is forgotten").toBe(true);
-      }
-      expect(records.seq()).toBe(model.seq());
-      for (const [key, count] of ends) expect(count, key).toBe(1);
-    }),
+    fc.asyncProperty(
+      fc.scheduler(),
+      fc.array(act, { maxLength: 60, size: "max" }),
+      async (scheduler, acts) => {
+        const { app, model, tapped, ends } = await live(scheduler, acts);
+        const { records } = app;
+        for (const [key, { job }] of model.jobs) {
+          const record = records.get(key);
+          // Ended ones that this app never knew as running are the feed's.
+          if (record === null && hasEnded(job)) continue;
+          expect(record?.job).toEqual(job);
+          const pictures = [...model.images.values()].filter(({ jobId, deletedAt }) =>
+            jobId === job.id && deletedAt === null
+          );
+          expect(record?.images).toEqual(pictures);
+        }
+        for (const record of records.all.get()) {
+          if (record.phase === "accepted") expect(model.jobs.get(record.key)?.job.id).toBe(record.job?.id);
+        }
+        for (const key of tapped) {
+          const isKnown = records.get(key) !== null ||
+            hasEnded(model.jobs.get(key)?.job ?? { status: "queued" });
+          expect(isKnown, "a tap is forgotten").toBe(true);
+        }
+        expect(records.seq()).toBe(model.seq());
+        for (const [key, count] of ends) expect(count, key).toBe(1);
+      },
+    ),
     { numRuns: Number(process.env["GENFLOW_PROPERTY_RUNS"] ?? 500), ...seedOf() },
   );
 }, 120_000);

@@ -3,7 +3,13 @@
 
 import { randomUUID } from "node:crypto";
 import { createClient } from "@supabase/supabase-js";
-import { createGenerationService, type GenerationService, memoryStorage } from "../../shared/client/mod.ts";
+import {
+  createGenerationService,
+  type GenerationService,
+  type KeyValueStorage,
+  memoryStorage,
+  type ServiceOptions,
+} from "../../shared/client/mod.ts";
 import type { Target } from "./users.ts";
 
 /** `lost`: the request is heard, its answer is not; `silent`: nor is it ever known to be lost. */
@@ -17,6 +23,9 @@ export interface Device {
   /** Starts the app; what ran before it is killed, without a chance to tidy up. */
   launch(): Promise<Launched>;
   stop(): Promise<void>;
+  /** Signs in with the session of another: a second device of the same user. */
+  takeOver(other: Device): Promise<void>;
+  readonly sessions: KeyValueStorage;
 }
 
 export interface Launched {
@@ -26,7 +35,7 @@ export interface Launched {
   signUp(): Promise<string>;
 }
 
-export function openDevice(target: Target): Device {
+export function openDevice(target: Target, options: Pick<ServiceOptions, "creditsLowBelow"> = {}): Device {
   const sessions = memoryStorage();
   const records = memoryStorage();
   const closes: (() => Promise<void>)[] = [];
@@ -34,6 +43,12 @@ export function openDevice(target: Target): Device {
   const device: Device = {
     network: "online",
     starts: () => starts,
+    sessions,
+    async takeOver(other) {
+      for (const key of await other.sessions.getAllKeys()) {
+        await sessions.setItem(key, await other.sessions.getItem(key) ?? "");
+      }
+    },
     async launch() {
       await device.stop();
       let isKilled = false;
@@ -66,6 +81,7 @@ export function openDevice(target: Target): Device {
       const service = createGenerationService({
         supabase: client,
         storage: records,
+        ...options,
         // No waiting between the tries of one call.
         random: () => 0,
       });
