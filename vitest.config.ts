@@ -4,7 +4,10 @@ import { defineConfig } from "vitest/config";
 
 const seconds = 1000;
 
-function room(name: string, more: { globalSetup?: string; testTimeout?: number; include?: string[] } = {}) {
+function room(
+  name: string,
+  more: { globalSetup?: string; setupFiles?: string; testTimeout?: number; include?: string[] } = {},
+) {
   return {
     test: {
       name,
@@ -47,7 +50,11 @@ export default defineConfig({
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
       room("cli", { testTimeout: 60 * seconds }),
       room("pg-cron"),
-      room("flow", { globalSetup: "tests/flow/global-setup.ts", testTimeout: 60 * seconds }),
+      room("flow", {
+        globalSetup: "tests/flow/global-setup.ts",
+        setupFiles: "tests/flow/documented.ts",
+        testTimeout: 60 * seconds,
+      }),
     ],
   },
 });
