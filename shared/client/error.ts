@@ -16,6 +16,10 @@ export const clientProblems = {
     title: "The backend's answer was not understood.",
     action: "Try again later; update the app if it stays.",
   },
+  unusable_input: {
+    title: "This picture cannot be used.",
+    action: "Choose a JPEG, PNG or WebP of at most 20 MiB.",
+  },
   picture_gone: {
     title: "There is no such picture.",
     action: "It may have been deleted, or belong to another user.",
@@ -75,14 +79,9 @@ export function errorOfAnswer(status: number, body: unknown): GenerationError {
   const problem = Problem.safeParse(body);
   if (problem.success) return errorOf(problem.data);
   if (status === 401) return refusal("unauthorized");
-  const { title, action } = clientProblems.unexpected_answer;
-  return new GenerationError({
-    code: status >= 500 || status === 408 || status === 429 ? "offline" : "unexpected_answer",
-    status,
-    title,
-    detail: action,
-    trace_id: "",
-  });
+  const { facts } = clientError("unexpected_answer");
+  const code = status >= 500 || status === 408 || status === 429 ? "offline" : facts.code;
+  return new GenerationError({ ...facts, code, status });
 }
 
 /** The data API's errors: status from `PT404`, code of the catalogue in the hint, as the SQL functions raise them. */

@@ -1,30 +1,23 @@
 // What happened to a job, and the words it was asked with: read when somebody wants to see them.
 
 import * as z from "zod";
-import { LogEntry } from "../contract/mod.ts";
+import { columnsOf, GenerationJob, LogEntry } from "../contract/mod.ts";
 import type { Backend } from "./backend.ts";
 import type { DraftWords } from "./drafts.ts";
-
-const columns = "id, jobId:job_id, at, event, status, attempt, detail";
 
 /** The oldest first; empty where there is no such job. */
 export function readLogs(backend: Backend, jobId: string, signal?: AbortSignal): Promise<LogEntry[]> {
   return backend.rows(
-    (supabase) => supabase.from("generation_events").select(columns).eq("job_id", jobId).order("id"),
+    (supabase) =>
+      supabase.from("generation_events").select(columnsOf(LogEntry)).eq("job_id", jobId).order("id"),
     z.array(LogEntry),
     signal,
   );
 }
 
-const Asked = z.object({
-  modelId: z.string(),
-  aspectRatio: z.string(),
-  numImages: z.number().int().positive(),
-  seed: z.number().int().nullable(),
-  inputPaths: z.array(z.string()),
-});
-const askedColumns =
-  "modelId:model_id, aspectRatio:aspect_ratio, numImages:num_images, seed, inputPaths:input_paths";
+const Asked = GenerationJob
+  .pick({ modelId: true, aspectRatio: true, numImages: true, seed: true })
+  .extend({ inputPaths: z.array(z.string()) });
 
 /** What a job asked for, as words of a draft; null where there is no such job. */
 export async function readAsked(
@@ -34,7 +27,7 @@ export async function readAsked(
 ): Promise<DraftWords | null> {
   const [[asked], prompt] = await Promise.all([
     backend.rows(
-      (supabase) => supabase.from("generation_jobs").select(askedColumns).eq("id", jobId),
+      (supabase) => supabase.from("generation_jobs").select(columnsOf(Asked)).eq("id", jobId),
       z.array(Asked),
       signal,
     ),

@@ -27,3 +27,4 @@ export type { GenerationNotification, Notifications } from "./notifications.ts";
 export { type GenerationRecord, isLive, type RecordPhase } from "./record.ts";
 export { createGenerationService, type GenerationService, type ServiceOptions } from "./service.ts";
 export { type KeyValueStorage, memoryStorage, webStorage } from "./storage.ts";
+export type { InputData, UploadOptions } from "./uploads/mod.ts";

@@ -1,7 +1,7 @@
 // The catalogue: what may be asked, kept for a while, and the check of what is asked against it.
 
 import * as z from "zod";
-import { GenerationModel, type StartRequest } from "../contract/mod.ts";
+import { columnsOf, GenerationModel, type StartRequest } from "../contract/mod.ts";
 import type { Backend } from "./backend.ts";
 import type { Clock } from "./clock.ts";
 import { refusal } from "./error.ts";
@@ -9,10 +9,6 @@ import { throwIfAborted } from "./signal.ts";
 
 /** Prices and models change by an operator's hand. */
 const keptMs = 10 * 60_000;
-const columns =
-  "id, label, description, aspectRatios:aspect_ratios, maxImages:max_images, minInputs:min_inputs, " +
-  "maxInputs:max_inputs, creditsPerImage:credits_per_image, expectedSeconds:expected_seconds, " +
-  "maxPromptCharacters:max_prompt_characters";
 
 /** Answers the enabled models in the catalogue's order; the same array for ten minutes. */
 export function createModels(
@@ -23,7 +19,9 @@ export function createModels(
   const read = () =>
     backend.rows(
       (supabase) =>
-        supabase.from("generation_models").select(columns).eq("enabled", true).order("sort_order"),
+        supabase.from("generation_models").select(columnsOf(GenerationModel)).eq("enabled", true).order(
+          "sort_order",
+        ),
       z.array(GenerationModel),
     );
   return async (signal) => {

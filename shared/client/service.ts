@@ -29,6 +29,7 @@ import { anyOf } from "./signal.ts";
 import type { Space } from "./space.ts";
 import { type KeyValueStorage, memoryStorage } from "./storage.ts";
 import { createTenancy, followed } from "./tenancy.ts";
+import type { InputData, UploadOptions } from "./uploads/mod.ts";
 import { newUuid } from "./uuid.ts";
 
 export interface ServiceOptions {
@@ -96,6 +97,8 @@ export interface GenerationService {
 
   /** Addresses of pictures. */
   readonly images: Images;
+  /** Stores a reference image for `inputPaths`; what no job has asked for within a day is deleted. */
+  uploadInput(data: InputData, options?: UploadOptions): Promise<string>;
   setFavorite(imageId: string, favorite: boolean, options?: Signal): Promise<GenerationImage>;
   /** Up to 100: gone from the profile at once, their files soon after. Answers those that it has deleted. */
   deleteImages(imageIds: string[], options?: Signal): Promise<string[]>;
@@ -211,6 +214,19 @@ export function createGenerationService(options: ServiceOptions): GenerationServ
     },
     images: {
       url: async (path, options) => await (await space()).images.url(path, options),
+    },
+    async uploadInput(data, options = {}) {
+      const { userId, signal: closed } = await space();
+      const either = anyOf([options.signal, closed]);
+      try {
+        const { uploadInput } = await import("./uploads/mod.ts");
+        return await uploadInput({ supabase, userId, session, clock, random, lifecycle }, data, {
+          ...options,
+          signal: either.signal,
+        });
+      } finally {
+        either.leave();
+      }
     },
     setFavorite: (imageId, favorite, { signal } = {}) =>
       change(({ backend, records }) =>

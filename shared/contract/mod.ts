@@ -3,7 +3,8 @@
 
 export { Account } from "./account.ts";
 export { canonicalJson, hashRequest } from "./canonical-json.ts";
-export { CancelAnswer, CancelRequest } from "./cancel.ts";
+export { CancelAnswer } from "./cancel-answer.ts";
+export { CancelRequest } from "./cancel-request.ts";
 export { type JobErrorCode, jobErrors } from "./job-errors.ts";
 export {
   GenerationImage,
@@ -19,13 +20,8 @@ export { LogEntry } from "./log.ts";
 export { GenerationModel } from "./model.ts";
 export { type CapName, caps, type ProblemCode, type ProblemExtra, problems } from "./problems.ts";
 export { changeEvent, ChangeMessage, changeTopic } from "./push.ts";
-export { imageFromRow, jobFromRow } from "./rows.ts";
-export { SearchAnswer, SearchCursor, SearchItem, SearchRequest, searchWords } from "./search.ts";
-export {
-  IdempotencyKey,
-  idempotencyKeyHeader,
-  maxStartBytes,
-  Queue,
-  StartAnswer,
-  StartRequest,
-} from "./start.ts";
+export { columnsOf, imageFromRow, jobFromRow } from "./rows.ts";
+export { SearchAnswer, SearchCursor, SearchItem, searchWords } from "./search-answer.ts";
+export { SearchRequest } from "./search-request.ts";
+export { idempotencyKeyHeader, Queue, StartAnswer } from "./start-answer.ts";
+export { IdempotencyKey, maxStartBytes, StartRequest } from "./start-request.ts";

@@ -7,6 +7,11 @@ function toSnake(name: string): string {
   return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }
 
+/** What to select so that the data API's rows are of this schema. */
+export function columnsOf(schema: z.ZodObject): string {
+  return Object.keys(schema.shape).map((name) => `${name}:${toSnake(name)}`).join();
+}
+
 function fromRow<Shape extends z.ZodRawShape>(schema: z.ZodObject<Shape>, row: Record<string, unknown>) {
   return schema.parse(
     Object.fromEntries(Object.keys(schema.shape).map((name) => [name, row[toSnake(name)]])),

@@ -82,7 +82,7 @@ test("no room imports what it may not", () => {
 });
 
 test.each([
-  ["shared/contract/start.ts", 'import { redact } from "../wavespeed/mod.ts";'],
+  ["shared/contract/start-request.ts", 'import { redact } from "../wavespeed/mod.ts";'],
   ["shared/client/feed.ts", 'import type { Backend } from "../backend/mod.ts";'],
   ["shared/wavespeed/client.ts", 'export * from "../backend/mod.ts";'],
   ["shared/backend/submit.ts", 'const { startStack } = await import("../../supabase/local/mod.ts");'],

@@ -18,7 +18,7 @@ import {
   StartAnswer,
   StartRequest,
 } from "../mod.ts";
-import { SearchCursor, SearchItem } from "../search.ts";
+import { SearchCursor, SearchItem } from "../search-answer.ts";
 import { type PlainSchema, plainSchemas } from "./plain.ts";
 import { rowOf } from "./rows.ts";
 

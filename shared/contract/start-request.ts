@@ -1,13 +1,11 @@
-// POST start-generation: what is asked and what is answered.
+// POST start-generation: what is asked. Apart from the answer, since an app's bundle needs only that.
 
 import * as z from "zod";
-import { GenerationJob } from "./generation.ts";
-import { Hold } from "./hold.ts";
 import { Text } from "./text.ts";
 
 /** Larger bodies are refused: pictures go to Storage, never through here. */
 export const maxStartBytes = 64 * 1024;
-export const idempotencyKeyHeader = "idempotency-key";
+/** One per tap. */
 export const IdempotencyKey = z.uuid();
 
 const maxPromptCharacters = 10_000;
@@ -49,24 +47,3 @@ export const StartRequest = Fields
   .refine(prompt.check, prompt.told)
   .refine(ratio.check, ratio.told);
 export type StartRequest = z.infer<typeof StartRequest>;
-
-/** Where a job stands, as of now: in start's answer, and again from `rpc("queue_position", { p_job_id })`. */
-export const Queue = z.object({
-  /** Jobs ahead. */
-  position: z.number().int().nonnegative(),
-  /** False: the position is a lower bound. */
-  exact: z.boolean(),
-  /** Rough seconds until the picture is made. */
-  etaSeconds: z.number().int().nonnegative(),
-  /** Why nothing is claimed at the moment and until when; null when only the queue is in the way, or the job runs. */
-  hold: Hold.nullable(),
-});
-export type Queue = z.infer<typeof Queue>;
-
-/** 202 for a new job, 200 for the same key again: then everything is as of now. */
-export const StartAnswer = z.object({
-  job: GenerationJob,
-  account: z.object({ balance: z.number().int(), seq: z.number().int().nonnegative() }),
-  queue: Queue,
-});
-export type StartAnswer = z.infer<typeof StartAnswer>;

@@ -3,9 +3,6 @@
 import * as z from "zod";
 import { GenerationJob } from "./generation.ts";
 
-export const CancelRequest = z.strictObject({ jobId: z.uuid() });
-export type CancelRequest = z.infer<typeof CancelRequest>;
-
 export const CancelAnswer = z.object({
   job: GenerationJob,
   /** too_late: the picture is made and paid, and comes. already_ended: there was nothing left to cancel. */
