@@ -114,6 +114,14 @@ function started(send: Send, data: Uint8Array, options?: UploadOptions) {
   return [app, app.upload(data, options)] as const;
 }
 
+test("a picture whose answer was lost is there: it is not sent a third time", async () => {
+  const plan: Fate[] = ["unanswered"];
+  const storage = modelStorage(() => plan.shift() ?? "well");
+  const { value: path } = await settled(...started(storage.send, jpeg(10)));
+  expect([...storage.objects.keys()]).toEqual([path]);
+  expect(storage.requests).toHaveLength(2);
+});
+
 test("six tries without a byte more end it as offline", async () => {
   const storage = modelStorage(() => "unheard");
   const { error } = await settled(...started(storage.send, jpeg(10)));
@@ -173,6 +181,29 @@ test("a request that stands still is given up: after two minutes, or soon after 
     expect(sent[0]!.aborted).toBe(true);
     expect((await settled(app, uploading)).error).toBeUndefined();
   }
+});
+
+test("a request whose bytes move is left alone, however slow", async () => {
+  const storage = modelStorage(() => "well");
+  let sent = (_: number) => {};
+  let answer = () => {};
+  const app = createApp(async (outgoing, options) => {
+    sent = options.onSent;
+    await new Promise<void>((resolve, reject) => {
+      answer = resolve;
+      options.signal.addEventListener("abort", () => reject(new TypeError()));
+    });
+    return await storage.send(outgoing, options);
+  });
+  const uploading = app.upload(jpeg(10));
+  await new Promise(setImmediate);
+  for (let bytes = 1; bytes < 5; bytes++) {
+    app.clock.pass(119);
+    sent(bytes);
+  }
+  answer();
+  await uploading;
+  expect(storage.requests).toHaveLength(1);
 });
 
 test("aborted, it rejects with the signal's reason and takes back what was sent", async () => {
