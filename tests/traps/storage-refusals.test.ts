@@ -203,7 +203,7 @@ test("trap 26: so whoever asks the client for the HTTP status never learns that 
   expect(taken.error).toMatchObject({ status: 400, statusCode: "409" });
 });
 
-test.each([["POST", "/upload/resumable"], ["GET", "/s3"], ["POST", `/object/list-v2/${bucket}`]])(
+test.each([["POST", "/upload/resumable/sign"], ["GET", "/s3"], ["POST", `/object/list-v2/${bucket}`]])(
   "trap 26: %s %s, which is not there, is a true 404 of the web framework",
   async (method, path) => {
     expect(await project.call(method, path)).toEqual({

@@ -19,6 +19,7 @@ export function preflight(request: Request): Response {
 export function withCors(response: Response): Response {
   const headers = new Headers(response.headers);
   headers.set("access-control-allow-origin", "*");
-  headers.set("access-control-expose-headers", EXPOSED);
+  const own = headers.get("access-control-expose-headers");
+  headers.set("access-control-expose-headers", own === null ? EXPOSED : `${EXPOSED}, ${own}`);
   return new Response(response.body, { status: response.status, statusText: response.statusText, headers });
 }

@@ -1,9 +1,10 @@
 // /storage/v1: buckets, objects, signed URLs, on storage.buckets and storage.objects of the platform and on files.
-// Not here, and so answered 404: resumable uploads, S3, list-v2. Image transformation answers as on a plan without it.
+// Not here, and so answered 404: signed resumable uploads, S3, list-v2. Image transformation answers as on a plan without it.
 //
 // Own code and not @supabase/lite's, whose storage lists whole trees instead of folders, reads no multipart body as
 // storage-js sends it, ignores `image/*`, has no limit on streams, no ranges, and other bodies for copy, info and sign.
 
+import { join } from "node:path";
 import { bearerOf, type Callers, type Refusal, refuseKey } from "../caller.ts";
 import type { Log } from "../../log.ts";
 import { openAccess } from "./access.ts";
@@ -11,7 +12,9 @@ import { openBlobs } from "./blobs.ts";
 import * as buckets from "./buckets.ts";
 import { accessDenied, internal, malformed, noRoute, notEnabled, StorageError } from "./errors.ts";
 import * as objects from "./objects.ts";
+import { openParts } from "./parts.ts";
 import * as relocate from "./relocate.ts";
+import { resumable } from "./resumable.ts";
 import { createSignedUrls } from "./signed.ts";
 import { checkBucketName } from "./rules.ts";
 import type { Store } from "./store.ts";
@@ -70,14 +73,18 @@ const routes: Route[] = [
   ["PUT", /^\/object\/([^/]+)\/(.+)$/, (call) => objects.put(call, true)],
   ["DELETE", /^\/object\/([^/]+)\/(.+)$/, objects.removeOne],
   ["DELETE", /^\/object\/([^/]+)$/, objects.removeMany],
+  ["POST HEAD PATCH DELETE", /^\/upload\/resumable(?!\/sign(?:\/|$))/, resumable],
 ];
 
 const nobody = { role: "anon", userId: null, claims: { role: "anon" } };
 
-export function startStorage({ adminUrl, directory, secret, callers, log }: StorageOptions): Storage {
+export async function startStorage(
+  { adminUrl, directory, secret, callers, log }: StorageOptions,
+): Promise<Storage> {
   const store: Store = {
     access: openAccess(adminUrl),
     blobs: openBlobs(directory),
+    parts: await openParts(join(directory, "resumable")),
     signed: createSignedUrls(secret),
   };
   return {

@@ -18,27 +18,34 @@ export interface UploadTarget {
 }
 
 export async function upload(store: Store, target: UploadTarget, request: Request): Promise<ObjectRow> {
-  const { bucket: bucketId, name, upsert, caller, ownerId, operation } = target;
-  const bucket = await store.access.asService((db) => findBucket(db, bucketId));
+  const bucket = await store.access.asService((db) => findBucket(db, target.bucket));
   const maxBytes = limitOf(bucket);
   const content = await openContent(request, maxBytes);
   checkMimeType(content.mimeType, bucket.allowed_mime_types);
   if (content.isTooLarge) throw tooLarge();
-  checkKey(name);
-  const draft = { bucket: bucketId, name, ownerId, version: "1", userMetadata: null };
-  const metadata = { mimetype: content.mimeType, contentLength: content.declaredBytes };
-  await store.access.rehearse(caller, operation, (db) => tryObject(db, { ...draft, metadata }, upsert))
-    .catch(alreadyThere(keyExists));
-  return await keep(store, { ...draft, upsert }, content, maxBytes);
+  await permit(store, target, { mimetype: content.mimeType, contentLength: content.declaredBytes });
+  return await keep(store, target, maxBytes, content);
 }
 
-async function keep(
+/** Throws where the caller may not store this, or the name is taken. */
+export async function permit(
   store: Store,
-  target: { bucket: string; name: string; ownerId: string | null; upsert: boolean },
-  content: Content,
+  { bucket, name, upsert, caller, ownerId, operation }: UploadTarget,
+  metadata: { mimetype?: string; contentLength?: number | undefined } = {},
+): Promise<void> {
+  checkKey(name);
+  const draft = { bucket, name, ownerId, version: "1", userMetadata: null, metadata };
+  await store.access.rehearse(caller, operation, (db) => tryObject(db, draft, upsert))
+    .catch(alreadyThere(keyExists));
+}
+
+/** Stores bytes and row, as the service: permission has been asked. */
+export async function keep(
+  store: Store,
+  { bucket, name, ownerId, upsert }: UploadTarget,
   maxBytes: number,
+  content: Pick<Content, "mimeType" | "read">,
 ): Promise<ObjectRow> {
-  const { bucket, name, ownerId, upsert } = target;
   const { body, cacheControl, userMetadata } = await content.read();
   const blob = await store.blobs.put(body, maxBytes);
   const metadata = {
@@ -65,6 +72,7 @@ async function keep(
   }
 }
 
-function limitOf(bucket: BucketRow): number {
+/** Bytes. */
+export function limitOf(bucket: BucketRow): number {
   return Math.min(Number(bucket.file_size_limit ?? PROJECT_SIZE_LIMIT_BYTES), PROJECT_SIZE_LIMIT_BYTES);
 }
