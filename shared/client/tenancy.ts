@@ -18,6 +18,8 @@ export function createTenancy(ports: Ports): Tenancy {
   const current = createCell<Space | null>(null);
   let begin: (space: Promise<Space>) => void;
   let space = new Promise<Space>((resolve) => begin = resolve);
+  // Whoever asks for it hears that nobody is signed in.
+  space.catch(() => {});
   let turn: Promise<void> = Promise.resolve();
   let last: string | null = null;
 
@@ -47,7 +49,6 @@ export function createTenancy(ports: Ports): Tenancy {
       if (!opened) throw clientError("signed_out");
       return opened;
     });
-    // Whoever asks for it hears of it.
     next.catch(() => {});
     begin(next);
     space = next;

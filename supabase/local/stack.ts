@@ -18,6 +18,7 @@ import { createStatus } from "./gateway/status.ts";
 import { loadKeys } from "./keys.ts";
 import { type Log, silent } from "./log.ts";
 import { type Cluster, migrate, preparePlatform, startCluster } from "./postgres/mod.ts";
+import { createPlayground } from "./playground/serve.ts";
 import { startRealtime } from "./realtime/mod.ts";
 import { claim, type StackInfo } from "./state.ts";
 import { startCronWorker, startNetWorker } from "./workers/mod.ts";
@@ -137,7 +138,7 @@ async function start(options: StackOptions, closing: Closing): Promise<Omit<Stac
     "services",
     createStatus({ info, functionNames: () => functions.names() }),
   );
-  gateway.serve({ rest, auth, storage, functions, realtime, status });
+  gateway.serve({ rest, auth, storage, functions, realtime, status, playground: createPlayground(info) });
   state.ready(info);
   return { ...info, functions, cron };
 }

@@ -61,6 +61,7 @@ const seconds = ((performance.now() - started) / 1000).toFixed(1);
 say(`
 Genflow is running (${seconds} s)
 
+  Playground   ${stack.url}
   API          ${stack.url}
   Publishable  ${stack.publishableKey}
   Secret       ${stack.secretKey}  (servers only)

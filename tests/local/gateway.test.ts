@@ -277,9 +277,35 @@ describe("address", () => {
       ready: true,
       functions: ["broken", "echo", "guarded", "who"],
     });
-    const page = await (await get("/")).text();
+    const page = await (await get("/status")).text();
     expect(page).toContain(stack.publishableKey);
     expect(page + await status.text()).not.toContain(stack.secretKey);
+  });
+
+  test("the playground is served with what it needs, without the secret key", async () => {
+    const page = await (await get("/")).text();
+    const assets = [...page.matchAll(/"(\/assets\/[^"]+)"/g)].map(([, path = ""]) => path);
+    expect(assets.map((path) => path.slice(path.lastIndexOf(".")))).toEqual(
+      expect.arrayContaining([".js", ".css"]),
+    );
+    const texts = await Promise.all(["/playground.json", ...assets].map(async (path) => {
+      const answer = await get(path);
+      expect(answer.status, path).toBe(200);
+      return await answer.text();
+    }));
+    expect(JSON.parse(texts[0]!)).toMatchObject({ url: stack.url, publishableKey: stack.publishableKey });
+    expect(texts.join()).not.toContain(stack.secretKey);
+    expect((await get("/assets/../package.json")).status).toBe(404);
+    expect((await get("/nowhere")).status).toBe(404);
+  });
+
+  test("pages of this machine alone control the stand-in", async () => {
+    const ask = (origin: string | null) =>
+      fetch(`${stack.url}/playground/provider`, { ...(origin !== null && { headers: { origin } }) });
+    expect((await ask("https://elsewhere.example")).status).toBe(404);
+    expect(await (await ask(stack.url)).json()).toMatchObject({
+      settings: { latencyMs: expect.any(Number) },
+    });
   });
 
   test("a function that uses withSupabase lets the user in, sees their rows, and refuses a bad token", async () => {

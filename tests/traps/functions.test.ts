@@ -67,7 +67,8 @@ async function startProject(env: Record<string, string> = {}) {
   });
   const none = { handle: () => Promise.resolve(new Response(null, { status: 404 })) };
   const realtime = { handleUpgrade: () => {}, handleHttp: none.handle };
-  gateway.serve({ rest: none, auth: none, storage: none, status: none, realtime, functions: host });
+  const pages = { status: none, playground: none };
+  gateway.serve({ rest: none, auth: none, storage: none, ...pages, realtime, functions: host });
   return { url, keys, tokens, lines };
 }
 

@@ -1,4 +1,4 @@
-// The stack's one address on 127.0.0.1: /rest/v1, /auth/v1, /storage/v1, /functions/v1, /realtime/v1, and a status page.
+// The stack's one address on 127.0.0.1: /rest/v1, /auth/v1, /storage/v1, /functions/v1, /realtime/v1, and pages.
 
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -25,8 +25,10 @@ export interface Services {
     handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void;
     handleHttp(request: Request): Promise<Response>;
   };
-  /** `/` and `/_status`. */
+  /** `/status` and `/_status`. */
   status: Handler;
+  /** `/`, and what that page needs. */
+  playground: Handler;
 }
 
 export interface Gateway {
@@ -108,5 +110,6 @@ async function answer(
   }
   if (api) return await sendResponse(withCors(await services[api].handle(request)), outgoing);
   if (isRealtime) return await sendResponse(withCors(await services.realtime.handleHttp(request)), outgoing);
-  await sendResponse(await services.status.handle(request), outgoing);
+  const page = /^\/_?status(?:\?|$)/.test(path) ? services.status : services.playground;
+  await sendResponse(await page.handle(request), outgoing);
 }

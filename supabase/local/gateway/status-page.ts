@@ -1,4 +1,4 @@
-// The page at `/`: what runs, where, and what to try.
+// The page at `/status`: what runs, where, and what to try.
 
 import type { Status } from "./status.ts";
 

@@ -1,4 +1,4 @@
-// `/_status`, which readiness checks read, and `/`, the page for whoever opens the address. Never the secret key.
+// `/_status`, which readiness checks read, and `/status`, the page for whoever looks. Never the secret key.
 
 import { readFileSync } from "node:fs";
 import postgres from "postgres";
@@ -51,9 +51,6 @@ export function createStatus({ info, functionNames }: StatusOptions) {
       if (pathname === "/_status") {
         const status = await read();
         return Response.json(status, { status: status.ready ? 200 : 503 });
-      }
-      if (pathname !== "/") {
-        return Response.json({ message: "no Route matched with those values" }, { status: 404 });
       }
       return new Response(statusPage(await read()), {
         headers: { "content-type": "text/html; charset=utf-8", "cache-control": "no-store" },
