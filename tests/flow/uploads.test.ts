@@ -1,9 +1,9 @@
 // Reference images through the client SDK on a real stack: from the app to Storage to the provider.
 
 import { afterAll, beforeAll, expect, test } from "vitest";
-import sharp from "sharp";
 import { type ControlledStack, startControlledStack } from "./controlled-stack.ts";
 import { openDevice } from "./device.ts";
+import { photo } from "./photo.ts";
 import { request } from "./request.ts";
 
 let stack: ControlledStack;
@@ -11,16 +11,6 @@ beforeAll(async () => {
   stack = await startControlledStack();
 });
 afterAll(() => stack?.stop());
-
-const mebi = 1024 * 1024;
-
-/** Noise: nothing of it can be left out. */
-async function photo(megabytes: number): Promise<Uint8Array> {
-  const side = Math.ceil(Math.sqrt(megabytes * mebi / 3));
-  const noise = { type: "gaussian", mean: 128, sigma: 60 } as const;
-  return await sharp({ create: { width: side, height: side, channels: 3, background: "#fff", noise } })
-    .png({ compressionLevel: 0 }).toBuffer();
-}
 
 test("pictures of 1 and 13 MiB reach Storage whole, and a job takes them", async () => {
   const phone = openDevice(stack);

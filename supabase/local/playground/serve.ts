@@ -47,12 +47,13 @@ export function createPlayground({ url, publishableKey, wavespeedUrl }: Playgrou
 
 async function build(): Promise<Map<string, File>> {
   // Loaded by whoever opens the page, and by no other stack.
-  const [{ build }, { default: react }] = await Promise.all([import("vite"), import("@vitejs/plugin-react")]);
+  const { build } = await import("vite");
   const built = await build({
     root: import.meta.dirname,
     configFile: false,
     logLevel: "error",
-    plugins: [react()],
+    // Also where a test's NODE_ENV would have it otherwise.
+    oxc: { jsx: { runtime: "automatic", development: false } },
     build: { write: false, assetsInlineLimit: 0, modulePreload: { polyfill: false } },
     define: { "process.env.NODE_ENV": '"production"' },
   });

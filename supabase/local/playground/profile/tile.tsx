@@ -26,6 +26,8 @@ export const Tile = memo(
 );
 
 function ShownTile({ entry: { record, place }, models, onOpen }: TileProps) {
+  // Who sees it end needs no notification.
+  useGeneration(isRunning(record) ? record.key : null);
   const image = place === null ? null : record.images[place]!;
   const [isUncovered, setUncovered] = useState(false);
   const model = models.find(({ id }) => id === (record.job?.modelId ?? record.request?.modelId));
@@ -63,8 +65,6 @@ function RunningTile({ record, model, about, onOpen }: {
   const service = useService();
   const { text, done } = progressOf(record, model, useNow(true));
   const { job, key } = record;
-  // Who sees it end needs no notification.
-  useGeneration(key);
   const cancel = useAct(() => job ? service.cancel(job.id) : service.discard(key));
   return (
     <div className="tile is-running">
