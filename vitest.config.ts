@@ -47,6 +47,8 @@ export default defineConfig({
       room("simulation", { testTimeout: 900 * seconds }),
       // Mutated deliveries to the webhook: `npm run fuzz` for more than a few thousand.
       room("fuzz"),
+      // The client as an app installs it.
+      room("package"),
       // The playground in Chromium.
       room("browser", { testTimeout: 90 * seconds }),
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
