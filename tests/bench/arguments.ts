@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 
 export const usage = `npm run bench [-- <topic>] [-- --only <part>] [--quick]
 
-  <topic>        admission (the default), persist
+  <topic>        admission (the default), persist, profile
   --only <part>  one part alone; may be given several times
   --quick        small sizes and short times: to see that it works`;
 

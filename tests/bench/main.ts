@@ -7,6 +7,7 @@ import { describeEnvironment, readEnvironment } from "./environment.ts";
 import { type Ground, openGround } from "./ground.ts";
 import type { Part } from "./part.ts";
 import { persist } from "./persist/topic.ts";
+import { profile } from "./profile/topic.ts";
 import { type PartReport, type Report, type Verdict, writeReport } from "./report.ts";
 import { fullSizes, quickSizes, type Sizes } from "./sizes.ts";
 import { renderTable } from "./table.ts";
@@ -17,7 +18,7 @@ const output = resolve(root, "output/bench");
 const lastBeginMs = 10 * 60_000;
 const deadlineMs = 12 * 60_000;
 
-const topics: Readonly<Record<string, readonly Part[]>> = { admission, persist };
+const topics: Readonly<Record<string, readonly Part[]>> = { admission, persist, profile };
 
 const request = ask();
 if (request) await carryOut(request);

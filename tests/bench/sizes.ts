@@ -33,6 +33,7 @@ export interface Sizes {
   feed: { images: number; depth: number; pageSize: number; warmUps: number; samples: number };
   /** Fresh processes for the memory; rounds, of one transfer each way, for the speed. */
   persist: { smallBytes: number; largeBytes: number; processes: number; warmUps: number; rounds: number };
+  profile: { warmUps: number; pictures: number };
 }
 
 export const fullSizes: Sizes = {
@@ -57,6 +58,7 @@ export const fullSizes: Sizes = {
   cost: { users: 50, floorRows: 20_000, warmUpMs: 2000, windowMs: 4000 },
   feed: { images: 1_000_000, depth: 100_000, pageSize: 30, warmUps: 6, samples: 15 },
   persist: { smallBytes: 2 ** 20, largeBytes: 45 * 2 ** 20, processes: 5, warmUps: 2, rounds: 51 },
+  profile: { warmUps: 3, pictures: 60 },
 };
 
 export const quickSizes: Sizes = {
@@ -67,4 +69,5 @@ export const quickSizes: Sizes = {
   cost: { users: 10, floorRows: 2000, warmUpMs: 300, windowMs: 500 },
   feed: { images: 20_000, depth: 5000, pageSize: 30, warmUps: 6, samples: 5 },
   persist: { smallBytes: 2 ** 20, largeBytes: 45 * 2 ** 20, processes: 1, warmUps: 1, rounds: 3 },
+  profile: { warmUps: 1, pictures: 3 },
 };
