@@ -180,6 +180,8 @@ export async function openRecords(shelf: Shelf): Promise<Records> {
       }
     },
     forgetJobs() {
+      // With the words that only showed what they had become.
+      for (const { key, job } of jobs.values()) if (hasEnded(job)) requests.delete(key);
       jobs.clear();
       keys.clear();
     },

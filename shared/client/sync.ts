@@ -4,7 +4,7 @@
 import { type Account, type ChangeMessage, hasEnded } from "../contract/mod.ts";
 import type { Backend, Rows } from "./backend.ts";
 import { type Clock, pause } from "./clock.ts";
-import { clientError, GenerationError } from "./error.ts";
+import { clientError, GenerationError, refusal } from "./error.ts";
 import { type Cell, createCell, type Live } from "./live.ts";
 import { isLive } from "./record.ts";
 import type { Records } from "./records.ts";
@@ -72,11 +72,11 @@ export function createSync({ backend, records, clock, resume }: {
     // Before it is asked: a push that overtakes the answer makes it no older than what was known.
     const before = records.seq();
     const now = await backend.account(signal);
-    // Older than what was pushed or read before it was asked: it was overtaken on its way.
-    if (now.seq >= (account.get()?.seq ?? 0)) account.set(now);
     const known = records.seq();
     // Numbers that were read and went back are a restored backup's: nothing that was known holds.
     const isBack = now.seq < (lastRead ?? before ?? 0);
+    // Older than what was pushed or read before it was asked: it was overtaken on its way.
+    if (isBack || now.seq >= (account.get()?.seq ?? 0)) account.set(now);
     if (isBack) pushed = now.seq;
     lastRead = now.seq;
     if (known === null || isBack) await readAnew(now.seq, isBack);
@@ -88,7 +88,16 @@ export function createSync({ backend, records, clock, resume }: {
     }
     // Ended before the last launch, and the app with it, before it was noted.
     const orphans = records.all.get().filter(({ phase, job }) => phase === "accepted" && job === null);
-    if (orphans.length > 0) records.merge(await readByKey(orphans.map(({ key }) => key)));
+    if (orphans.length > 0) {
+      records.merge(await readByKey(orphans.map(({ key }) => key)));
+      for (const { key } of orphans) {
+        const request = records.request(key);
+        // Restored to before it: whether it is asked again is for the user to say.
+        if (request && !records.get(key)?.job) {
+          await records.note({ ...request, phase: "refused", error: { ...refusal("job_not_found").facts } });
+        }
+      }
+    }
   }
 
   async function read(): Promise<void> {
