@@ -50,7 +50,7 @@ export default defineConfig({
       // The client as an app installs it.
       room("package"),
       // The playground in Chromium.
-      room("browser", { testTimeout: 90 * seconds }),
+      room("browser", { globalSetup: "tests/browser/global-setup.ts", testTimeout: 90 * seconds }),
       // Not part of `npm test`, see tests/run.ts: they may install Debian's packages and wait for a full minute.
       room("cli", { testTimeout: 60 * seconds }),
       room("pg-cron"),

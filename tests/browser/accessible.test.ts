@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { type ControlledStack, startControlledStack } from "../flow/controlled-stack.ts";
 import { launchChromium } from "./chromium.ts";
 import { ask, composer, makeButton, openPhone, type Phone, pictures, untilShown } from "./phone.ts";
@@ -13,7 +13,7 @@ let stack: ControlledStack;
 let browser: Browser;
 let phone: Phone;
 beforeAll(async () => {
-  [stack, browser] = await Promise.all([startControlledStack(), launchChromium()]);
+  [stack, browser] = await Promise.all([startControlledStack(), launchChromium(inject("chromiumPath"))]);
   await stack.provider({ latencyMs: 300 });
   phone = await openPhone(browser, stack);
 });

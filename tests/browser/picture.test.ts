@@ -3,7 +3,7 @@
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolve } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { build } from "vite";
 import type { Browser } from "playwright-core";
 import { type ControlledStack, startControlledStack } from "../flow/controlled-stack.ts";
@@ -13,7 +13,7 @@ let stack: ControlledStack;
 let browser: Browser;
 const closing: (() => void)[] = [];
 beforeAll(async () => {
-  [stack, browser] = await Promise.all([startControlledStack(), launchChromium()]);
+  [stack, browser] = await Promise.all([startControlledStack(), launchChromium(inject("chromiumPath"))]);
 });
 afterAll(async () => {
   await browser?.close();

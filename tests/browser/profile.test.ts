@@ -1,7 +1,7 @@
 // A large profile in Chromium: what is drawn, what scrolling costs, and what is gone for good.
 
 import type { Browser, Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, inject, test } from "vitest";
 import { fillLibrary } from "../database/library.ts";
 import { type ControlledStack, startControlledStack } from "../flow/controlled-stack.ts";
 import { launchChromium } from "./chromium.ts";
@@ -11,7 +11,7 @@ let stack: ControlledStack;
 let browser: Browser;
 let phone: Phone | null = null;
 beforeAll(async () => {
-  [stack, browser] = await Promise.all([startControlledStack(), launchChromium()]);
+  [stack, browser] = await Promise.all([startControlledStack(), launchChromium(inject("chromiumPath"))]);
 });
 afterAll(async () => {
   await browser?.close();

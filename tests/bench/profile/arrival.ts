@@ -2,7 +2,7 @@
 // message of the same transaction on a bare websocket.
 
 import type { JSHandle, Page } from "playwright-core";
-import { launchChromium } from "../../browser/chromium.ts";
+import { launchChromium, unpackChromium } from "../../browser/chromium.ts";
 import { ask, openPhone } from "../../browser/phone.ts";
 import { type ControlledStack, startControlledStack } from "../../flow/controlled-stack.ts";
 import type { Finding } from "../part.ts";
@@ -22,13 +22,14 @@ interface Sample {
 
 export async function measureArrival({ warmUps, pictures }: Sizes["profile"]): Promise<Finding> {
   const samples: Sample[] = [];
+  const chromium = await unpackChromium();
   const stack = await startControlledStack();
   try {
     await stack.provider({ latencyMs: 300 });
     // Nobody waits for a turn here.
     await stack.settings({ user_start_burst: 1000, user_starts_per_minute: 1000 });
     await stack.sql`update genflow.provider set start_burst = 1000, starts_per_minute = 1000`;
-    const browser = await launchChromium();
+    const browser = await launchChromium(chromium.executablePath);
     try {
       const phone = await openPhone(browser, stack);
       const listener = await listen(stack, phone.userId, await tokenOf(phone.page));
@@ -47,6 +48,7 @@ export async function measureArrival({ warmUps, pictures }: Sizes["profile"]): P
     }
   } finally {
     await stack.stop();
+    await chromium.remove();
   }
   const rows = [
     ["committed → bare websocket", samples.map(({ bare }) => bare)],
